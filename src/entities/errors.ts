@@ -1,0 +1,144 @@
+/**
+ * Every way in which this program can say no to a person, and what it says then. A code is stable: scripts
+ * depend on it. The compiler refuses a code without a row.
+ *
+ * Texts are one sentence each, begin in lower case and end without a full stop, because a prefix stands before
+ * them. `{name}` is replaced by the error's datum of that name.
+ */
+
+/** What the process ends with; the command line's contract gives the meanings. */
+export const ExitStatus = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  store: 3,
+  unknownTarget: 4,
+  broker: 5,
+  timeout: 6,
+  refused: 7,
+} as const;
+export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
+
+export interface Explanation {
+  readonly message: string;
+  readonly hint: string;
+  readonly exit: ExitStatus;
+}
+
+const store = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.store });
+const usage = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.usage });
+const failed = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.failed });
+
+const RESTORE =
+  'keep the directory as it is for a look at it; remove this device from a sibling with "mesh revoke", then set it up anew';
+
+export const explanations = {
+  bug: failed(
+    'an internal error: {detail}',
+    'this is a defect of the program; please report it with the log',
+  ),
+  'engine-trap': failed(
+    'the crypto engine stopped in the middle of its work',
+    'nothing was lost; start again, and report it if it comes back',
+  ),
+  'engine-not-loadable': failed(
+    'the crypto engine does not load: {detail}',
+    'reinstall the packages with "npm ci"',
+  ),
+  'pickle-damaged': store('a ratchet in the store cannot be read', RESTORE),
+  'key-malformed': failed(
+    'a public key is not a valid encoding',
+    'the sender is broken or not what it claims to be',
+  ),
+  'key-low-order': failed(
+    'a public key has low order and protects nothing',
+    'somebody tries to force a known secret; do not repeat the exchange over this connection',
+  ),
+  'name-empty': usage('the name is empty', 'give this device a name of 1 to 64 characters'),
+  'name-too-long': usage('the name is longer than 64 characters', 'choose a shorter name'),
+  'name-unprintable': usage(
+    'the name has characters that cannot be seen or that imitate others',
+    'use letters, digits, punctuation and single plain spaces',
+  ),
+  'store-not-initialised': store(
+    'there is no device in {home}',
+    'make one with "mesh init" or "mesh join -"',
+  ),
+  'store-exists': store('there is a device in {home} already', 'choose another directory with --home'),
+  'store-wrong-secret': store(
+    'the unlock secret does not open the store in {home}',
+    'check which key file or passphrase belongs to this device; nothing was changed',
+  ),
+  'store-no-secret': store(
+    'the store in {home} is locked and no unlock secret was given',
+    'pass --key-file or --passphrase-file, or run on a terminal to be asked',
+  ),
+  'store-secret-unreadable': store(
+    'the unlock secret in {path} cannot be read: {detail}',
+    'check the path and its permissions',
+  ),
+  'store-secret-exposed': store(
+    '{path} can be read by others',
+    'make it yours alone with "chmod 600", and consider the secret in it known',
+  ),
+  'store-permissions': store(
+    '{path} is open to others (mode {mode})',
+    'make it yours alone: chmod {wanted} {path}',
+  ),
+  'store-foreign-owner': store(
+    '{path} belongs to another user',
+    'run as its owner, or change the owner with chown',
+  ),
+  'store-symlink': store('{path} is a symbolic link', 'name the real directory; links inside it are refused'),
+  'store-in-use': store('process {pid} has the store in {home} open', 'stop it, or talk to it'),
+  'store-damaged': store('the store is damaged: {detail}', RESTORE),
+  'store-rolled-back': store(
+    'the store is older than its own record says ({detail})',
+    'a backup was restored or files were removed; put back the newest copy, or remove this device and set it up anew',
+  ),
+  'store-unknown-version': store(
+    'the store was written by a newer version (schema {version})',
+    'update this program; nothing was changed',
+  ),
+  'store-write-failed': store(
+    'the store cannot be written: {detail}',
+    'check the disk; nothing that was confirmed is lost',
+  ),
+  'store-full': store(
+    'the disk with the store is full',
+    'free some space and start again; nothing that was confirmed is lost',
+  ),
+  'slot-unknown': store('there is no unlock slot {slot}', 'see "mesh key list"'),
+  'slot-last': store('the last unlock slot cannot be removed', 'add another one first'),
+} as const satisfies Record<string, Explanation>;
+
+export type ErrorCode = keyof typeof explanations;
+export type ErrorData = Readonly<Record<string, string | number>>;
+
+/**
+ * A failure: something outside the program's hands went wrong. It carries no secret; `data` is for people.
+ * A refusal is not thrown, and a bug is a plain `Error`.
+ */
+export class MeshError extends Error {
+  readonly code: ErrorCode;
+  readonly data: ErrorData;
+
+  constructor(code: ErrorCode, data: ErrorData = {}, cause?: unknown) {
+    super(fill(explanations[code].message, data), cause === undefined ? undefined : { cause });
+    this.name = 'MeshError';
+    this.code = code;
+    this.data = data;
+  }
+
+  get hint(): string {
+    return fill(explanations[this.code].hint, this.data);
+  }
+
+  get exit(): ExitStatus {
+    return explanations[this.code].exit;
+  }
+}
+
+function fill(text: string, data: ErrorData): string {
+  return text.replace(/\{(\w+)\}/g, (placeholder, name: string) => String(data[name] ?? placeholder));
+}

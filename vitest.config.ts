@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+const common = { environment: 'node' as const, pool: 'forks' as const, testTimeout: 30_000 };
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      {
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/architecture/**', 'test/process/**'],
+        },
+      },
+      { test: { ...common, name: 'architecture', include: ['test/architecture/**/*.test.ts'] } },
+      { test: { ...common, name: 'process', include: ['test/process/**/*.test.ts'], testTimeout: 120_000 } },
+    ],
+  },
+});
