@@ -29,6 +29,8 @@ const store = (message: string, hint: string): Explanation => ({ message, hint, 
 const usage = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.usage });
 const failed = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.failed });
 
+const broker = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.broker });
+
 const RESTORE =
   'keep the directory as it is for a look at it; remove this device from a sibling with "mesh revoke", then set it up anew';
 
@@ -109,7 +111,114 @@ export const explanations = {
     'free some space and start again; nothing that was confirmed is lost',
   ),
   'slot-unknown': store('there is no unlock slot {slot}', 'see "mesh key list"'),
+  'slot-too-many': store('there are {most} unlock slots already', 'remove one that is no longer needed'),
   'slot-last': store('the last unlock slot cannot be removed', 'add another one first'),
+  'broker-url-invalid': usage(
+    'this is not a broker URL',
+    'write it as mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH',
+  ),
+  'broker-url-has-login': usage(
+    'a broker URL must not carry a login',
+    'leave it out of the URL; use --broker-user and --broker-password-file',
+  ),
+  'broker-url-missing': usage('no broker is set', 'name one with "mesh config set broker URL"'),
+  'broker-login-incomplete': usage(
+    'there is a broker password but no user name',
+    'set the user name too, or remove the password',
+  ),
+  'broker-topic-prefix-invalid': usage(
+    'the topic prefix cannot be used',
+    'end it with a slash, and use no "+", no "#" and no "$" at its beginning',
+  ),
+  'broker-ca-invalid': usage('the CA file has no certificate in it', 'give a file in PEM form'),
+  'broker-unreachable': broker(
+    'the broker {broker} cannot be reached ({detail})',
+    'check that it runs, its address, and the network; trying goes on by itself',
+  ),
+  'broker-silent': broker(
+    'the broker {broker} does not answer',
+    'check that the port belongs to an MQTT broker and that no firewall swallows the connection',
+  ),
+  'broker-lost': broker(
+    'the connection to the broker {broker} was lost',
+    'nothing is lost; connecting again goes on by itself',
+  ),
+  'broker-busy': broker(
+    'the broker {broker} turns us away for now (reason {reason})',
+    'it is starting, stopping or has too much to do; trying goes on by itself',
+  ),
+  'broker-refused-login': broker(
+    'the broker {broker} does not accept the user name or password',
+    'check the login with "mesh config get broker-user" and set the password again',
+  ),
+  'broker-not-authorised': broker(
+    'the broker {broker} does not let this login in',
+    'check user name, password and the rules of the broker; some brokers say this for a wrong password too',
+  ),
+  'broker-refused-client-id': broker(
+    'the broker {broker} does not accept our client id',
+    'allow client ids of any form in the settings of the broker',
+  ),
+  'broker-refused-subscription': broker(
+    'the broker {broker} does not let us read our own inbox {topic}',
+    'allow this login to subscribe to that topic with QoS 1',
+  ),
+  'broker-no-common-version': broker(
+    'the broker {broker} speaks neither MQTT 5 nor MQTT 3.1.1',
+    'use another broker, or update this one',
+  ),
+  'broker-without-qos': broker(
+    'the broker {broker} does not offer QoS 1',
+    'messages would get lost there; use another broker',
+  ),
+  'broker-protocol': broker(
+    'the broker {broker} broke the rules of MQTT (reason {reason})',
+    'check that the address belongs to an MQTT broker; trying goes on by itself',
+  ),
+  'broker-websocket-refused': broker(
+    'the server {broker} does not offer MQTT over WebSockets at this path',
+    'check the path in the URL; many brokers use /mqtt',
+  ),
+  'broker-taken-over': broker(
+    'another client connects to the broker {broker} as this device',
+    'the same data directory is probably in use twice, or was copied; stop one of them',
+  ),
+  'broker-keeps-closing': broker(
+    'the broker {broker} closes the connection soon after each login',
+    'another client may use the same client id, or the rules of the broker forbid what we do; look at its log',
+  ),
+  'broker-tls-untrusted': broker(
+    'the certificate of the broker {broker} is not signed by anybody we trust',
+    'give its CA file or its pin, if you know that this is your broker',
+  ),
+  'broker-tls-expired': broker(
+    'the certificate of the broker {broker} is not valid at this time',
+    'renew it; or set the clock of this device right',
+  ),
+  'broker-tls-wrong-name': broker(
+    'the certificate of the broker {broker} is for another name',
+    'use the name in the certificate, or give its pin',
+  ),
+  'broker-tls-failed': broker(
+    'no TLS connection to the broker {broker} comes about ({detail})',
+    'check that this port speaks TLS',
+  ),
+  'broker-pin-mismatch': broker(
+    'the certificate of the broker {broker} is not the pinned one',
+    'either it was replaced, then set the new pin, or somebody stands in between',
+  ),
+  'embedded-broker-needs-tls': usage(
+    'a broker on {host} would be open to the network without TLS',
+    'give it a certificate, or let it listen on 127.0.0.1',
+  ),
+  'embedded-broker-bad-certificate': failed(
+    'the key and certificate for the embedded broker cannot be used ({detail})',
+    'both have to be in PEM form and belong together',
+  ),
+  'embedded-broker-cannot-listen': failed(
+    'the embedded broker cannot listen on {host}:{port} ({detail})',
+    'choose another address or port, or stop what uses it',
+  ),
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof explanations;

@@ -24,7 +24,8 @@ export interface Keystore {
   /**
    * Keeps all changes or none. Commits that are handed over while an earlier one is being written share the
    * next write; they keep their order, and a later change of a record replaces an earlier one. After a write
-   * has failed every later call throws `store-write-failed`: what is on disk is then not known.
+   * has failed every later call throws `store-write-failed` (or `store-full`): what is on disk is then not
+   * known. A commit of nothing writes nothing and resolves after those handed over before it.
    */
   commit(changes: readonly Change[]): Promise<void>;
   /** Where the history ends: grows by one or more with each commit, and names one state of the store. */

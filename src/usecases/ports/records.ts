@@ -1,6 +1,6 @@
 /**
  * What a device keeps, by kind. Values are plain data: numbers, booleans, text, bytes, `null`, and arrays and
- * objects of these. Each use case adds the kinds that it owns.
+ * objects of these.
  */
 import type { Pickle } from './engine.ts';
 
@@ -9,6 +9,28 @@ export interface Records {
   readonly identity: IdentityRecord;
   /** Key: a setting's name. */
   readonly setting: string;
+  /** Key: a device id. All that this device shares with that one, but the ratchets. */
+  readonly pair: PairRecord;
+  /** Key: a session id in hexadecimal. */
+  readonly ratchet: Pickle;
+  /** Key: a number. Messages that were accepted in one step. */
+  readonly lot: LotRecord;
+  /** Key: the lot's number. Their payloads, in the same order. */
+  readonly goods: readonly Uint8Array[];
+  /** Key: the lot's number. How the messages of a lot that is over have ended. */
+  readonly ended: EndedRecord;
+  /** Key: a message id that the caller chose. The number of its lot. */
+  readonly chosen: number;
+  /** Key: a number, the bytes it takes and when it came, in that order: see `inbox`. */
+  readonly inbox: InboxRecord;
+  /** Key: a cursor's name. The next message that its reader is to get. */
+  readonly cursor: CursorRecord;
+  /** Key `self`: how long this device has been running in all its runs, in milliseconds. */
+  readonly running: number;
+  /** Key: the hash of a packet in hexadecimal. How often it has brought the program down. */
+  readonly poison: PoisonRecord;
+  /** Key: an incident's number. What people should know and might have missed. */
+  readonly incident: IncidentRecord;
 }
 
 export interface IdentityRecord {
@@ -16,4 +38,119 @@ export interface IdentityRecord {
   readonly account: Pickle;
   readonly pickleKey: Uint8Array;
   readonly createdAt: number;
+}
+
+export interface PairRecord {
+  readonly sessions: readonly SessionRecord[];
+  readonly retired: readonly string[];
+  /** One-time keys of theirs that we may use, and those of ours that are out with them. */
+  readonly theirKeys: readonly Uint8Array[];
+  readonly ourKeys: readonly Uint8Array[];
+  /** Numbers of signed envelopes. */
+  readonly serial: number;
+  readonly seenSerials: readonly (readonly number[])[];
+  readonly outgoing: OutgoingRecord | null;
+  readonly incoming: IncomingRecord | null;
+  readonly formerOutgoing: readonly Uint8Array[];
+  readonly formerIncoming: readonly Uint8Array[];
+  /** True until the peer has said what it holds, after this device was found to be an old copy of itself. */
+  readonly frozen: boolean;
+}
+
+export interface SessionRecord {
+  readonly id: string;
+  readonly ours: boolean;
+  readonly secret: Uint8Array;
+  readonly established: boolean;
+  readonly sent: number;
+  readonly seen: readonly (readonly number[])[];
+}
+
+export interface OutgoingRecord {
+  readonly id: Uint8Array;
+  readonly next: number;
+  readonly through: number;
+  readonly published: number;
+}
+
+export interface IncomingRecord {
+  readonly id: Uint8Array;
+  readonly through: number;
+  readonly line: readonly (readonly [Uint8Array, number])[];
+  readonly skipped: readonly number[];
+  readonly refused: readonly number[];
+}
+
+export interface LotRecord {
+  /** The run that accepted it, and gave its numbers. */
+  readonly run: Uint8Array;
+  readonly messages: readonly MessageRecord[];
+}
+
+export interface MessageRecord {
+  readonly id: Uint8Array;
+  readonly sentAt: number;
+  /** In running time. */
+  readonly expiresAt: number;
+  readonly type: string;
+  readonly thread: string | null;
+  readonly group: string | null;
+  readonly bytes: number;
+  readonly to: readonly AddresseeRecord[];
+}
+
+export interface AddresseeRecord {
+  readonly device: string;
+  readonly stream: Uint8Array;
+  readonly number: number;
+  /** The run that gave the number, where that is not the lot's. */
+  readonly run: Uint8Array | null;
+  /** How it ended, or what it is to end as once the recipient has answered; `null` while it is on its way. */
+  readonly end: DeliveryEnd | null;
+  readonly over: boolean;
+  readonly mayHaveArrived: boolean;
+  readonly reason: string | null;
+}
+
+export type DeliveryEnd = 'delivered' | 'expired' | 'failed' | 'cancelled';
+
+export interface EndedRecord {
+  readonly endedAt: number;
+  readonly messages: readonly MessageRecord[];
+}
+
+export interface InboxRecord {
+  readonly from: string;
+  readonly stream: Uint8Array;
+  readonly receivedAt: number;
+  readonly messages: readonly InboxMessageRecord[];
+}
+
+export interface InboxMessageRecord {
+  readonly id: Uint8Array;
+  readonly number: number;
+  readonly sentAt: number;
+  readonly type: string;
+  readonly thread: string | null;
+  readonly group: string | null;
+  readonly payload: Uint8Array;
+}
+
+export interface CursorRecord {
+  readonly batch: number;
+  readonly index: number;
+}
+
+export interface PoisonRecord {
+  readonly attempts: number;
+  readonly lastAt: number;
+  /** The packet itself, once it is quarantined. */
+  readonly packet: Uint8Array | null;
+}
+
+export interface IncidentRecord {
+  readonly at: number;
+  readonly what: string;
+  readonly device: string | null;
+  readonly count: number;
 }

@@ -1,0 +1,85 @@
+/**
+ * A stream as its recipient sees it: taken in order, each number once. What arrives early waits in memory, is
+ * not acknowledged and so never lost; what is missing is asked for.
+ */
+import { runAt, same } from './outgoing-stream.ts';
+import { type BatchItem, type Line, MAX_LINE, type StreamRecord } from './wire/items.ts';
+
+export interface IncomingStream {
+  readonly id: Uint8Array;
+  /** Every number up to this one has been taken. */
+  readonly through: number;
+  readonly line: Line;
+  /** Taken numbers that held no payload. The sender still asks about those from its lowest number on. */
+  readonly skipped: readonly number[];
+  readonly refused: readonly number[];
+}
+
+export type Arrival =
+  | {
+      readonly stream: IncomingStream;
+      /** The records to take, and the number of the first. */
+      readonly taken: readonly StreamRecord[];
+      readonly first: number;
+      /** How many numbers the sender no longer holds and this device never had. */
+      readonly lost: number;
+    }
+  | 'duplicate'
+  | 'gap'
+  /** Its numbers were used before, by another life of the sender. */
+  | 'conflict'
+  /** Of a stream that was replaced. */
+  | 'stale';
+
+const REMEMBERED_OUTCOMES = 1024;
+
+/** What a batch does to the stream that is being received; `former` are ids of those before it. */
+export function arrive(
+  current: IncomingStream | undefined,
+  former: readonly Uint8Array[],
+  batch: BatchItem,
+): Arrival {
+  if (former.some((id) => same(id, batch.stream))) return 'stale';
+  const stream =
+    current !== undefined && same(current.id, batch.stream)
+      ? current
+      : { id: batch.stream, through: 0, line: [], skipped: [], refused: [] };
+  const last = batch.first + batch.records.length - 1;
+  for (let n = batch.first; n <= Math.min(last, stream.through); n++) {
+    const run = runAt(stream.line, n);
+    if (run !== undefined && !same(run, batch.run)) return 'conflict';
+  }
+  if (last <= stream.through) return 'duplicate';
+  const reachable = Math.max(stream.through, batch.low - 1);
+  if (batch.first > reachable + 1) return 'gap';
+  const first = reachable + 1;
+  const taken = batch.records.slice(first - batch.first);
+  const numbersOf = (kind: StreamRecord['kind']): number[] =>
+    taken.flatMap((record, i) => (record.kind === kind ? [first + i] : []));
+  const keep = (before: readonly number[], now: readonly number[]): number[] =>
+    [...before.filter((n) => n >= batch.low), ...now].slice(-REMEMBERED_OUTCOMES);
+  return {
+    stream: {
+      id: stream.id,
+      through: last,
+      line: extend(stream.line, batch.run, first),
+      skipped: keep(stream.skipped, numbersOf('skip')),
+      refused: keep(stream.refused, numbersOf('unknown')),
+    },
+    taken,
+    first,
+    lost: reachable - stream.through,
+  };
+}
+
+function extend(line: Line, run: Uint8Array, from: number): Line {
+  const last = line.at(-1);
+  if (last !== undefined && same(last[0], run)) return line;
+  return [...line, [run, from] as const].slice(-MAX_LINE);
+}
+
+/** The part of the line that says something about numbers from `low` on. */
+export function lineFrom(line: Line, low: number): Line {
+  const start = line.findLastIndex(([, from]) => from <= low);
+  return line.slice(Math.max(start, 0));
+}

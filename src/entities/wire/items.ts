@@ -1,0 +1,285 @@
+/** The items of a parcel, and the records of a batch. */
+import type { AgreementKey, KeyRefusal } from '../keys.ts';
+import type { Result } from '../result.ts';
+import type { Value } from './cbor.ts';
+import { isBytes, isCount, isListOf, NONCE_BYTES, readKeys } from './envelope.ts';
+
+export const STREAM_ID_BYTES = 16;
+export const RUN_BYTES = 8;
+export const MESSAGE_ID_BYTES = 16;
+export const MAX_PAYLOAD_BYTES = 64 * 1024;
+export const MAX_RECORDS = 1024;
+export const MAX_TYPE_CHARACTERS = 255;
+export const MAX_LINE = 64;
+const MAX_ENTRIES = 512;
+
+/** A payload on its way. */
+export interface ContentRecord {
+  readonly kind: 'content';
+  readonly id: Uint8Array;
+  readonly sentAt: number;
+  readonly type: string;
+  readonly thread: string | null;
+  /** The group it was addressed to, or `null` where it was for this device alone. */
+  readonly group: string | null;
+  readonly payload: Uint8Array;
+}
+
+/** In the place of a record that was cancelled or expired. */
+export interface SkipRecord {
+  readonly kind: 'skip';
+}
+
+/** A payload that is the same for many: it stands beside the parcel, under the group's ratchet. */
+export interface GroupRecord {
+  readonly kind: 'group';
+  readonly id: Uint8Array;
+  readonly sentAt: number;
+  readonly group: string;
+  /** The group session's id. */
+  readonly session: Uint8Array;
+  /** The hash of the ciphertext, which is one of those attached. */
+  readonly digest: Uint8Array;
+}
+
+/** A kind that this version does not know. Its number in the stream is used up all the same. */
+export interface UnknownRecord {
+  readonly kind: 'unknown';
+  readonly number: number;
+}
+
+export type StreamRecord = ContentRecord | SkipRecord | GroupRecord | UnknownRecord;
+
+/** Records of one stream, one after the other, beginning with number `first`. */
+export interface BatchItem {
+  readonly kind: 'batch';
+  readonly stream: Uint8Array;
+  /** The run of the sender's program that gave these records their numbers. */
+  readonly run: Uint8Array;
+  /** The lowest number that the sender still holds. */
+  readonly low: number;
+  readonly first: number;
+  readonly records: readonly StreamRecord[];
+}
+
+/** From which number on a stream's records were numbered by which run. */
+export type Line = readonly (readonly [run: Uint8Array, from: number])[];
+
+/** How far a stream has been received. */
+export interface AckItem {
+  readonly kind: 'ack';
+  readonly stream: Uint8Array;
+  readonly through: number;
+  /** The run that numbered the record `through`, so that the sender can tell it from another of that number. */
+  readonly run: Uint8Array;
+  /** Numbers up to `through` that held no payload when they were received, as far as still remembered. */
+  readonly skipped: readonly number[];
+  /** Numbers up to `through` that could not be taken: of an unknown kind, or unreadable. */
+  readonly refused: readonly number[];
+  /** True where records beyond `through` arrived and those between are missing. */
+  readonly gap: boolean;
+}
+
+/** What each end holds. */
+export interface HelloItem {
+  readonly kind: 'hello';
+  readonly nonce: Uint8Array;
+  /** The nonce of the greeting or hello that this answers. */
+  readonly answering: Uint8Array | null;
+  /** The stream that the sender receives from the recipient, how far, and by which runs it was numbered. */
+  readonly received: { readonly stream: Uint8Array; readonly through: number; readonly line: Line } | null;
+  /** The stream that it sends: the lowest number still held, and the one after the last. */
+  readonly sending: { readonly stream: Uint8Array; readonly low: number; readonly next: number } | null;
+  /** Hashes of the last entry of each chain of the membership log. */
+  readonly heads: readonly Uint8Array[];
+  /** How many one-time keys of the recipient the sender has left. */
+  readonly keysLeft: number;
+}
+
+/** One-time keys reserved for the recipient; they replace all that it holds. */
+export interface KeysItem {
+  readonly kind: 'keys';
+  readonly keys: readonly AgreementKey[];
+}
+
+/** Entries of the membership log, as their authors encoded them. */
+export interface EntriesItem {
+  readonly kind: 'entries';
+  readonly entries: readonly Uint8Array[];
+}
+
+/** A kind that this version does not know, which is passed over. */
+export interface UnknownItem {
+  readonly kind: 'unknown';
+}
+
+export type Item = BatchItem | AckItem | HelloItem | KeysItem | EntriesItem | UnknownItem;
+export type ItemRefusal = 'item-malformed' | KeyRefusal | 'envelope-malformed';
+
+const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5 } as const;
+const RECORD = { skip: 0, content: 1, group: 2 } as const;
+
+export function itemFields(item: Item): readonly Value[] {
+  switch (item.kind) {
+    case 'batch':
+      return [ITEM.batch, item.stream, item.run, item.low, item.first, item.records.map(recordFields)];
+    case 'ack':
+      return [ITEM.ack, item.stream, item.through, item.run, item.skipped, item.refused, item.gap];
+    case 'hello': {
+      const { received, sending } = item;
+      return [
+        ITEM.hello,
+        item.nonce,
+        item.answering,
+        received === null ? null : [received.stream, received.through, received.line],
+        sending === null ? null : [sending.stream, sending.low, sending.next],
+        item.heads,
+        item.keysLeft,
+      ];
+    }
+    case 'keys':
+      return [ITEM.keys, item.keys];
+    case 'entries':
+      return [ITEM.entries, item.entries];
+    case 'unknown':
+      throw new Error('an item of an unknown kind is never sent');
+  }
+}
+
+function recordFields(record: StreamRecord): readonly Value[] {
+  switch (record.kind) {
+    case 'skip':
+      return [RECORD.skip];
+    case 'content':
+      return [
+        RECORD.content,
+        record.id,
+        record.sentAt,
+        record.type,
+        record.thread,
+        record.group,
+        record.payload,
+      ];
+    case 'group':
+      return [RECORD.group, record.id, record.sentAt, record.group, record.session, record.digest];
+    case 'unknown':
+      throw new Error('a record of an unknown kind is never sent');
+  }
+}
+
+const MALFORMED = { refused: 'item-malformed' } as const;
+
+export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
+  const [kind, ...rest] = raw;
+  if (!isCount(kind)) return MALFORMED;
+  switch (kind) {
+    case ITEM.batch:
+      return readBatch(rest);
+    case ITEM.ack:
+      return readAck(rest);
+    case ITEM.hello:
+      return readHello(rest);
+    case ITEM.keys: {
+      const keys = readKeys(rest[0]);
+      if ('refused' in keys) return keys;
+      return rest.length === 1 ? { ok: { kind: 'keys', keys: keys.ok } } : MALFORMED;
+    }
+    case ITEM.entries: {
+      const [entries] = rest;
+      if (rest.length !== 1 || !isListOf(entries, MAX_ENTRIES, isBytes)) return MALFORMED;
+      return { ok: { kind: 'entries', entries } };
+    }
+    default:
+      return { ok: { kind: 'unknown' } };
+  }
+}
+
+function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
+  const [stream, run, low, first, list] = rest;
+  if (rest.length !== 5 || !isBytes(stream, STREAM_ID_BYTES) || !isBytes(run, RUN_BYTES)) return MALFORMED;
+  if (!isCount(low) || !isCount(first) || low < 1 || first < low) return MALFORMED;
+  if (!isListOf(list, MAX_RECORDS, (item): item is readonly Value[] => Array.isArray(item))) return MALFORMED;
+  if (list.length === 0 || !Number.isSafeInteger(first + list.length)) return MALFORMED;
+  const records: StreamRecord[] = [];
+  let payload = 0;
+  for (const raw of list) {
+    const record = readRecord(raw);
+    if (record === undefined) return MALFORMED;
+    if (record.kind === 'content') payload += record.payload.length;
+    records.push(record);
+  }
+  if (payload > MAX_PAYLOAD_BYTES) return MALFORMED;
+  return { ok: { kind: 'batch', stream, run, low, first, records } };
+}
+
+function readRecord(raw: readonly Value[]): StreamRecord | undefined {
+  const [kind, ...rest] = raw;
+  if (!isCount(kind)) return undefined;
+  if (kind === RECORD.skip) return rest.length === 0 ? { kind: 'skip' } : undefined;
+  if (kind === RECORD.content) {
+    const [id, sentAt, type, thread, group, payload] = rest;
+    if (rest.length !== 6 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isBytes(payload))
+      return undefined;
+    if (!isLabel(type) || !isLabelOrNull(thread) || !isLabelOrNull(group)) return undefined;
+    return { kind: 'content', id, sentAt, type, thread, group, payload };
+  }
+  if (kind === RECORD.group) {
+    const [id, sentAt, group, session, digest] = rest;
+    if (rest.length !== 5 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isLabel(group))
+      return undefined;
+    if (!isBytes(session, 32) || !isBytes(digest, 32)) return undefined;
+    return { kind: 'group', id, sentAt, group, session, digest };
+  }
+  return { kind: 'unknown', number: kind };
+}
+
+function readAck(rest: readonly Value[]): Result<AckItem, ItemRefusal> {
+  const [stream, through, run, skipped, refused, gap] = rest;
+  if (rest.length !== 6 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return MALFORMED;
+  if (!isBytes(run, RUN_BYTES) || typeof gap !== 'boolean') return MALFORMED;
+  if (!isListOf(skipped, MAX_RECORDS, isCount) || !isListOf(refused, MAX_RECORDS, isCount)) return MALFORMED;
+  return { ok: { kind: 'ack', stream, through, run, skipped, refused, gap } };
+}
+
+function readHello(rest: readonly Value[]): Result<HelloItem, ItemRefusal> {
+  const [nonce, answering, received, sending, heads, keysLeft] = rest;
+  if (rest.length !== 6 || !isBytes(nonce, NONCE_BYTES) || !isCount(keysLeft)) return MALFORMED;
+  if (answering !== null && !isBytes(answering, NONCE_BYTES)) return MALFORMED;
+  if (!isListOf(heads, MAX_ENTRIES, (head): head is Uint8Array => isBytes(head, 32))) return MALFORMED;
+  const receivedMark = readReceived(received);
+  const sendingMark = readSending(sending);
+  if (receivedMark === undefined || sendingMark === undefined) return MALFORMED;
+  const hello = { kind: 'hello', nonce, heads, keysLeft } as const;
+  return { ok: { ...hello, answering: answering ?? null, received: receivedMark, sending: sendingMark } };
+}
+
+function readReceived(value: Value | undefined): HelloItem['received'] | undefined {
+  if (value === null) return null;
+  if (!Array.isArray(value)) return undefined;
+  const [stream, through, line] = value as readonly Value[];
+  if (value.length !== 3 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return undefined;
+  if (!isListOf(line, MAX_LINE, (step): step is readonly Value[] => Array.isArray(step))) return undefined;
+  const steps: (readonly [Uint8Array, number])[] = [];
+  for (const [run, from, ...more] of line) {
+    if (more.length > 0 || !isBytes(run, RUN_BYTES) || !isCount(from)) return undefined;
+    steps.push([run, from]);
+  }
+  return { stream, through, line: steps };
+}
+
+function readSending(value: Value | undefined): HelloItem['sending'] | undefined {
+  if (value === null) return null;
+  if (!Array.isArray(value)) return undefined;
+  const [stream, low, next] = value as readonly Value[];
+  if (value.length !== 3 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(low) || !isCount(next))
+    return undefined;
+  return low >= 1 && next >= low ? { stream, low, next } : undefined;
+}
+
+function isLabel(value: Value | undefined): value is string {
+  return typeof value === 'string' && value.length <= MAX_TYPE_CHARACTERS;
+}
+
+function isLabelOrNull(value: Value | undefined): value is string | null {
+  return value === null || isLabel(value);
+}

@@ -1,0 +1,104 @@
+/**
+ * One step, one commit, and many steps to a commit.
+ *
+ * Steps change the state in memory at once and note what they changed. While one commit is being written the
+ * next one gathers; when it begins, everything that is waiting to go out is prepared into it, so that encryption
+ * is paid once for what gathered. Whatever the world may see of a step (a packet, an answer to a caller, a
+ * message to a reader) is an effect, and effects run only after the commit that holds their step.
+ *
+ * A commit that fails ends the cycle: the state in memory is then ahead of the store for good, so the process
+ * has to end, and has shown nothing to anybody that the store does not hold.
+ */
+import type { Change, Keystore, RecordKind } from './ports/keystore.ts';
+import type { Records } from './ports/records.ts';
+
+export interface CommitCycle {
+  /**
+   * Notes that a record changed. `value` is asked for when the commit begins, so a record that changes often
+   * is written once; `undefined` removes it.
+   */
+  change<Kind extends RecordKind>(kind: Kind, key: string, value: () => Records[Kind] | undefined): void;
+  /** Runs after the commit that holds everything changed so far; at once in order, never during this call. */
+  afterwards(effect: () => void): void;
+  /** Says that `prepare` has something to do. */
+  wake(): void;
+  /** Resolves when nothing is waiting and nothing is being written. */
+  settled(): Promise<void>;
+  /** Ends without writing what is waiting. */
+  stop(): void;
+}
+
+export interface CommitCycleParts {
+  readonly keystore: Pick<Keystore, 'commit'>;
+  /** Turns what is due into changes and effects. Called when a commit is about to begin. */
+  readonly prepare: () => void;
+  /** The state in memory is lost: the keystore failed, or a step did. */
+  readonly fatal: (error: unknown) => void;
+}
+
+export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts): CommitCycle {
+  let changes = new Map<string, () => Change>();
+  let effects: (() => void)[] = [];
+  let running = false;
+  let woken = false;
+  let stopped = false;
+  let waiting: (() => void)[] = [];
+
+  function start(): void {
+    woken = true;
+    if (running || stopped) return;
+    running = true;
+    // A microtask later, so that callers in the same turn of the event loop share the commit.
+    Promise.resolve()
+      .then(run)
+      .catch((error: unknown) => {
+        stopped = true;
+        fatal(error);
+      });
+  }
+
+  async function run(): Promise<void> {
+    while (woken && !stopped) {
+      woken = false;
+      prepare();
+      const written = [...changes.values()].map((change) => change());
+      const released = effects;
+      changes = new Map();
+      effects = [];
+      if (written.length > 0) await keystore.commit(written);
+      if (stopped) return;
+      for (const effect of released) effect();
+    }
+    running = false;
+    if (stopped) return;
+    const done = waiting;
+    waiting = [];
+    for (const resolve of done) resolve();
+  }
+
+  return {
+    change(kind, key, value) {
+      const name = `${kind}\0${key}`;
+      changes.set(name, () => {
+        const put = value();
+        // The compiler cannot see that kind and value belong together once they are in a map.
+        return (put === undefined ? { kind, key, remove: true } : { kind, key, put }) as Change;
+      });
+      start();
+    },
+    afterwards(effect) {
+      effects.push(effect);
+      start();
+    },
+    wake: start,
+    settled() {
+      if (!running && !woken) return Promise.resolve();
+      return new Promise((resolve) => {
+        waiting.push(resolve);
+      });
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}
