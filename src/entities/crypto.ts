@@ -28,12 +28,22 @@ export interface Aead {
   open(jobs: readonly AeadJob[]): Awaitable<readonly (Uint8Array | undefined)[]>;
 }
 
+/**
+ * The same cipher, one job at a time and at once, for the payloads of envelopes: a ratchet's step cannot wait
+ * in its middle.
+ */
+export interface Cipher {
+  seal(job: AeadJob): Uint8Array;
+  open(job: AeadJob): Uint8Array | undefined;
+}
+
 export type Awaitable<T> = T | Promise<T>;
 
 export interface Primitives {
   readonly hash: Hash;
   readonly mac: Mac;
   readonly aead: Aead;
+  readonly cipher: Cipher;
 }
 
 export const AEAD_KEY_BYTES = 32;

@@ -21,7 +21,7 @@ export type Arrival =
       /** The records to take, and the number of the first. */
       readonly taken: readonly StreamRecord[];
       readonly first: number;
-      /** How many numbers the sender no longer holds and this device never had. */
+      /** How many numbers the sender no longer holds, has not given anew, and this device never had. */
       readonly lost: number;
     }
   | 'duplicate'
@@ -68,7 +68,7 @@ export function arrive(
     },
     taken,
     first,
-    lost: reachable - stream.through,
+    lost: batch.moved ? 0 : reachable - stream.through,
   };
 }
 

@@ -7,18 +7,22 @@
  */
 import type { AckItem, HelloItem, Line } from './wire/items.ts';
 
+export type Received = NonNullable<HelloItem['received']>;
+
 export interface OutgoingStream {
   readonly id: Uint8Array;
   /** The number that the next record will get. */
   readonly next: number;
   /** The recipient has answered for every number up to this one. */
   readonly through: number;
+  /** The highest number that was ever put into an envelope: up to it, records may have arrived. */
+  readonly offered: number;
   /** The broker has taken every number up to this one, at some time. */
   readonly published: number;
 }
 
 export function beginStream(id: Uint8Array): OutgoingStream {
-  return { id, next: 1, through: 0, published: 0 };
+  return { id, next: 1, through: 0, offered: 0, published: 0 };
 }
 
 export type Settlement =
@@ -43,17 +47,17 @@ export function settle(
   const run = runOf(ack.through);
   if (run === undefined || !same(run, ack.run)) return 'ahead';
   const published = Math.max(stream.published, ack.through);
-  return { settled: { ...stream, through: ack.through, published } };
+  const offered = Math.max(stream.offered, ack.through);
+  return { settled: { ...stream, through: ack.through, offered, published } };
 }
 
 /** Whether a hello shows that the recipient knows a later life of this device than it does itself. */
 export function isAhead(
   stream: OutgoingStream,
-  received: NonNullable<HelloItem['received']>,
-  former: readonly Uint8Array[],
+  received: Received,
   runOf: (number: number) => Uint8Array | undefined,
 ): boolean {
-  if (!same(received.stream, stream.id)) return !former.some((id) => same(id, received.stream));
+  if (!same(received.stream, stream.id)) return false;
   if (received.through >= stream.next) return true;
   if (received.through <= stream.through) return false;
   const run = runAt(received.line, received.through);

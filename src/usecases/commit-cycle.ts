@@ -18,11 +18,13 @@ export interface CommitCycle {
    * is written once; `undefined` removes it.
    */
   change<Kind extends RecordKind>(kind: Kind, key: string, value: () => Records[Kind] | undefined): void;
+  /** The same, for what may be lost: it waits for the next commit instead of asking for one. */
+  later<Kind extends RecordKind>(kind: Kind, key: string, value: () => Records[Kind] | undefined): void;
   /** Runs after the commit that holds everything changed so far; at once in order, never during this call. */
   afterwards(effect: () => void): void;
   /** Says that `prepare` has something to do. */
   wake(): void;
-  /** Resolves when nothing is waiting and nothing is being written. */
+  /** Resolves when everything is written and every effect has run. */
   settled(): Promise<void>;
   /** Ends without writing what is waiting. */
   stop(): void;
@@ -76,23 +78,32 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
     for (const resolve of done) resolve();
   }
 
+  function note<Kind extends RecordKind>(
+    kind: Kind,
+    key: string,
+    value: () => Records[Kind] | undefined,
+  ): void {
+    changes.set(`${kind}\0${key}`, () => {
+      const put = value();
+      // The compiler cannot see that kind and value belong together once they are in a map.
+      return (put === undefined ? { kind, key, remove: true } : { kind, key, put }) as Change;
+    });
+  }
+
   return {
     change(kind, key, value) {
-      const name = `${kind}\0${key}`;
-      changes.set(name, () => {
-        const put = value();
-        // The compiler cannot see that kind and value belong together once they are in a map.
-        return (put === undefined ? { kind, key, remove: true } : { kind, key, put }) as Change;
-      });
+      note(kind, key, value);
       start();
     },
+    later: note,
     afterwards(effect) {
       effects.push(effect);
       start();
     },
     wake: start,
     settled() {
-      if (!running && !woken) return Promise.resolve();
+      if (stopped || (!running && changes.size === 0)) return Promise.resolve();
+      start();
       return new Promise((resolve) => {
         waiting.push(resolve);
       });

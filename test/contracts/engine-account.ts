@@ -1,7 +1,13 @@
+import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { fromHex } from '../../src/entities/bytes.ts';
-import { type AgreementKey, parseDeviceKeys, type SigningKey } from '../../src/entities/keys.ts';
+import { concat, fromHex, toHex } from '../../src/entities/bytes.ts';
+import {
+  type AgreementKey,
+  parseDeviceKeys,
+  parseSigningKey,
+  type SigningKey,
+} from '../../src/entities/keys.ts';
 import {
   type Engine,
   type Pickle,
@@ -15,6 +21,7 @@ import {
   flipped,
   granted,
   introduce,
+  KEY_AT,
   otherPickleKey,
   overwritten,
   pickleKey,
@@ -23,6 +30,10 @@ import {
 
 /** The order of the signature's group, little end first. */
 const GROUP_ORDER = existing(fromHex('edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010'));
+
+const BASE_POINT = existing(fromHex(`58${'66'.repeat(31)}`));
+
+const littleEndian = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes.slice().reverse())}`);
 
 /** Another signature for the same statement, which a checker that is not strict takes for valid. */
 function withLargerS(signature: Uint8Array): Uint8Array {
@@ -116,19 +127,34 @@ export function accountContract(makeEngine: MakeEngine): void {
 
     it('is refused where Mallory invents it for a key of low order, or with a point of low order inside', () => {
       const laptop = engine.createAccount();
+      const forgeries = [
+        ...lowOrderEd25519.map(({ key }) => concat(existing(fromHex(key)), new Uint8Array(32))),
+        // R = B with S = 1 holds for a key of order 1.
+        concat(BASE_POINT, Uint8Array.of(1), new Uint8Array(31)),
+      ];
       for (const { key, comment } of lowOrderEd25519) {
         const point = existing(fromHex(key));
         // S = 0 with R = A satisfies the equation for a share of all statements, so Mallory tries many.
         for (let attempt = 0; attempt < 16; attempt++) {
           const tried = { label: 'roster entry v1', digest: new Uint8Array(32).fill(attempt) };
-          for (const { key: r } of lowOrderEd25519) {
-            const forged = overwritten(new Uint8Array(64), 0, existing(fromHex(r)));
+          for (const forged of forgeries) {
             expect(engine.verify(point as SigningKey, tried, forged), comment).toBe(false);
           }
         }
         const signature = overwritten(laptop.sign(statement), 0, point);
         expect(engine.verify(laptop.keys.signing, statement, signature)).toBe(false);
       }
+    });
+
+    it('is refused with a point of low order inside, even where its maker knows the private key', () => {
+      // The private scalar 1 belongs to the base point; with R = 1 then S is the challenge itself.
+      const identity = concat(Uint8Array.of(1), new Uint8Array(31));
+      const message = text(`trusted-mesh ${statement.label} ${toHex(digest)}`);
+      const challenge =
+        littleEndian(sha512(concat(identity, BASE_POINT, message))) % littleEndian(GROUP_ORDER);
+      const s = existing(fromHex(challenge.toString(16).padStart(64, '0'))).reverse();
+      expect(engine.verify(BASE_POINT as SigningKey, statement, concat(identity, s))).toBe(false);
+      expect(parseSigningKey(BASE_POINT)).toEqual({ ok: BASE_POINT });
     });
 
     it('is for labels of the fixed alphabet and whole hashes only', () => {
@@ -184,6 +210,21 @@ export function accountContract(makeEngine: MakeEngine): void {
       });
       expect(phone.pickle(pickleKey())).toBe(before);
       expect(phone.acceptSession(laptop.keys.agreement, first.body)).toHaveProperty('ok');
+    });
+
+    it('are named by the messages that use them', () => {
+      const laptop = engine.createAccount();
+      const phone = engine.createAccount();
+      for (const key of phone.createOneTimeKeys(3)) {
+        const { body } = laptop.startSession(phone.keys.agreement, key).encrypt(text('hello'));
+        expect(phone.oneTimeKeyIn(body)).toEqual(key);
+        expect(phone.oneTimeKeyIn(body.subarray(1))).toBeUndefined();
+        expect(phone.oneTimeKeyIn(overwritten(body, 0, Uint8Array.of(4)))).toBeUndefined();
+        for (const { key: unsound } of lowOrderX25519) {
+          const altered = overwritten(body, KEY_AT.oneTimeKey, existing(fromHex(unsound)));
+          expect(phone.oneTimeKeyIn(altered)).toBeUndefined();
+        }
+      }
     });
 
     it('can be burnt, each once and without harm to the others', () => {

@@ -129,6 +129,10 @@ export function groupSessionContract(makeEngine: MakeEngine): void {
       const exported = existing(granted(engine.acceptGroupSession(shared)).exportFrom(0));
       expect(engine.importGroupSession(shared)).toEqual({ refused: 'olm-malformed' });
       expect(engine.acceptGroupSession(exported)).toEqual({ refused: 'olm-malformed' });
+      for (let bit = 0; bit < 8; bit++) {
+        const otherVersion = new Secret(flipped(exported.expose(), bit));
+        expect(engine.importGroupSession(otherVersion)).toEqual({ refused: 'olm-malformed' });
+      }
       for (const key of [shared.expose(), exported.expose()]) {
         for (const altered of [concat(key, Uint8Array.of(0)), key.subarray(0, -1), new Uint8Array(0)]) {
           expect(engine.acceptGroupSession(new Secret(altered))).toEqual({ refused: 'olm-malformed' });
@@ -143,7 +147,9 @@ export function groupSessionContract(makeEngine: MakeEngine): void {
       const exported = existing(granted(engine.acceptGroupSession(shared)).exportFrom(0)).expose();
       const unsound = lowOrderEd25519.map(({ key }) => existing(fromHex(key)));
       for (const key of [...unsound, new Uint8Array(32).fill(2)]) {
-        const inShared = new Secret(overwritten(shared.expose(), KEY_AT.groupSigningKey, key));
+        // With R = 1 and S = 0 the signature holds for a key of order 1, whatever it is about.
+        const signed = concat(key, Uint8Array.of(1), new Uint8Array(63));
+        const inShared = new Secret(overwritten(shared.expose(), KEY_AT.groupSigningKey, signed));
         const inExported = new Secret(overwritten(exported, KEY_AT.groupSigningKey, key));
         expect(engine.acceptGroupSession(inShared)).toEqual({ refused: 'olm-malformed' });
         expect(engine.importGroupSession(inExported)).toEqual({ refused: 'olm-malformed' });

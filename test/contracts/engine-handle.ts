@@ -27,6 +27,7 @@ export function everyHandle(engine: Engine): Readonly<Record<string, Case>> {
         startSession: () => account.startSession(phone.keys.agreement, oneTimeKey),
         acceptSession: () => account.acceptSession(phone.keys.agreement, first.body),
         acceptNothing: () => account.acceptSession(phone.keys.agreement, new Uint8Array(0)),
+        oneTimeKeyIn: () => account.oneTimeKeyIn(first.body),
         pickle: () => account.pickle(pickleKey()),
       },
     },

@@ -101,6 +101,7 @@ export function sessionContract(makeEngine: MakeEngine): void {
       expect(phoneSession.matches(first)).toBe(true);
       expect(phoneSession.matches(introduce(engine).first)).toBe(false);
       expect(phoneSession.matches({ type: 0, body: flipped(first.body, KEY_AT.baseKey * 8) })).toBe(false);
+      expect(phoneSession.matches({ type: 1, body: first.body })).toBe(false);
       expect(phoneSession.matches({ type: 0, body: new Uint8Array(0) })).toBe(false);
       expect(phoneSession.matches(laptopSession.encrypt(text('later')))).toBe(false);
     });
@@ -201,6 +202,35 @@ export function sessionContract(makeEngine: MakeEngine): void {
         expect(phoneSession.decrypt({ type: 1, body: altered }), what).toEqual({ refused: 'olm-malformed' });
       }
       expect(phoneSession.decrypt({ type: 1, body })).toEqual({ ok: text('plain') });
+    });
+
+    it('of another version is malformed, whatever its MAC would be', () => {
+      const { laptopSession, phoneSession } = converse(engine);
+      const { body } = laptopSession.encrypt(new Uint8Array(200));
+      for (const version of [0, 1, 2, 4, 5, 255]) {
+        const altered = overwritten(body, 0, Uint8Array.of(version));
+        expect(phoneSession.decrypt({ type: 1, body: altered })).toEqual({ refused: 'olm-malformed' });
+      }
+    });
+
+    it('of the right form with any content is refused', () => {
+      const { phoneSession, phone, laptop } = converse(engine);
+      const content = fc.record({
+        index: fc.nat(127),
+        ciphertext: fc.uint8Array({ maxLength: 100 }),
+        mac: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+        known: fc.boolean(),
+      });
+      fc.assert(
+        fc.property(content, ({ index, ciphertext, mac, known }) => {
+          const key = known ? phone.keys.agreement : laptop.keys.agreement;
+          const length = ciphertext.length;
+          const fields = concat(Uint8Array.of(3, 0x0a, 32), key, Uint8Array.of(0x10, index, 0x22, length));
+          const body = concat(fields, ciphertext, mac);
+          expect(phoneSession.decrypt({ type: 1, body })).toEqual({ refused: 'olm-undecryptable' });
+        }),
+        { numRuns: 50 },
+      );
     });
 
     it('of arbitrary bytes is refused, whole or behind a good beginning', () => {

@@ -11,6 +11,7 @@ import type { Change, Keystore, RecordKind, StorePosition } from '../../usecases
 import type { Randomness } from '../../usecases/ports/randomness.ts';
 import type { Records } from '../../usecases/ports/records.ts';
 import { decodeAnchor, encodeAnchor } from './anchor.ts';
+import { AnchorKeeper } from './anchor-keeper.ts';
 import { genesis } from './commit-chain.ts';
 import { CommitGroup } from './commit-group.ts';
 import { CommitWriter, type StagedChange } from './commit-writer.ts';
@@ -28,8 +29,6 @@ import { EPOCH_ID_BYTES, type Epoch, RecordSeal } from './record-seal.ts';
 import { decodeValue, encodeValue } from './record-value.ts';
 import type { StoreKeys } from './store-keys.ts';
 
-/** Shorter than the promised second by what writing the file may take. */
-const ANCHOR_INTERVAL = 800;
 const DEFAULT_CHECKPOINT_BYTES = 64 * 1024;
 const VERIFY_AT_ONCE = 256;
 
@@ -107,12 +106,10 @@ class SealedKeystore implements Keystore {
   readonly #checkpointBytes: number;
   readonly #seal: RecordSeal;
   readonly #writer: CommitWriter;
-  #anchored: number;
+  readonly #anchor: AnchorKeeper;
   #next: CommitGroup | undefined;
   #current: CommitGroup | undefined;
   #draining: Promise<void> | undefined;
-  #cancelAnchor: (() => void) | undefined;
-  #anchoring: Promise<void> | undefined;
   #failure: MeshError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -127,8 +124,13 @@ class SealedKeystore implements Keystore {
     this.#checkpointBytes = options.checkpointBytes ?? DEFAULT_CHECKPOINT_BYTES;
     this.#seal = seal;
     this.#writer = writer;
-    this.#anchored = anchored;
-    if (anchored < writer.position.number) this.#anchorLater();
+    this.#anchor = new AnchorKeeper(
+      parts,
+      anchored,
+      () => writer.position,
+      (error) => this.#fail(error),
+    );
+    if (anchored < writer.position.number) this.#anchor.later();
   }
 
   async read<Kind extends RecordKind>(kind: Kind, key: string): Promise<Records[Kind] | undefined> {
@@ -168,7 +170,7 @@ class SealedKeystore implements Keystore {
     return this.#writer.position;
   }
 
-  commit(changes: readonly Change[]): Promise<void> {
+  async commit(changes: readonly Change[]): Promise<void> {
     return this.#commitAny(changes.map(stage));
   }
 
@@ -192,8 +194,8 @@ class SealedKeystore implements Keystore {
       this.#current = group;
       try {
         if (this.#failure !== undefined) throw this.#failure;
-        await this.#writer.write(group.changes(), this.#anchored, this.#checkpointBytes);
-        this.#anchorLater();
+        await this.#writer.write(group.changes(), this.#anchor.reached, this.#checkpointBytes);
+        this.#anchor.later();
         this.#current = undefined;
         group.settle();
       } catch (error) {
@@ -221,27 +223,6 @@ class SealedKeystore implements Keystore {
     if (this.#closing !== undefined) throw new Error('the keystore was used after it had been closed');
   }
 
-  #anchorLater(): void {
-    if (this.#cancelAnchor !== undefined || this.#closing !== undefined) return;
-    this.#cancelAnchor = this.#parts.clock.after(ANCHOR_INTERVAL, () => {
-      this.#cancelAnchor = undefined;
-      this.#writeAnchor().catch((error: unknown) => {
-        this.#fail(error);
-      });
-    });
-  }
-
-  async #writeAnchor(): Promise<void> {
-    await this.#anchoring;
-    const { position } = this.#writer;
-    if (position.number === this.#anchored || this.#failure !== undefined) return;
-    const { anchor, keys, primitives } = this.#parts;
-    const writing = anchor.replace(encodeAnchor(primitives.mac, keys, position));
-    this.#anchoring = writing.catch(() => undefined);
-    await writing;
-    this.#anchored = position.number;
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#shut();
     return this.#closing;
@@ -249,9 +230,8 @@ class SealedKeystore implements Keystore {
 
   async #shut(): Promise<void> {
     await this.#draining;
-    this.#cancelAnchor?.();
     try {
-      await this.#writeAnchor();
+      await (this.#failure === undefined ? this.#anchor.finish() : this.#anchor.stop());
     } finally {
       await this.#parts.database.close();
     }
@@ -291,8 +271,8 @@ class SealedKeystore implements Keystore {
         ? stageAny(record.kind, record.key, encodeValue(record.value))
         : stageAny(record.kind, record.key),
     );
-    await this.#writer.write(changes, this.#anchored, this.#checkpointBytes);
-    this.#anchorLater();
+    await this.#writer.write(changes, this.#anchor.reached, this.#checkpointBytes);
+    this.#anchor.later();
   }
 }
 

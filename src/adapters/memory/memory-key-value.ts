@@ -12,6 +12,11 @@ export class PowerCut extends Error {
   }
 }
 
+export interface DiskImage {
+  readonly entries: ReadonlyMap<string, Uint8Array>;
+  readonly anchor: Uint8Array | undefined;
+}
+
 export class MemoryDisk {
   readonly #entries = new Map<string, Uint8Array>();
   #anchor: Uint8Array | undefined;
@@ -93,6 +98,18 @@ export class MemoryDisk {
   /** For whoever plays a fault or a thief: the entries themselves, names in hex. */
   rawEntries(): Map<string, Uint8Array> {
     return this.#entries;
+  }
+
+  /** The whole disk as it is: what a backup keeps, and what a restored backup brings back. */
+  image(): DiskImage {
+    return { entries: new Map(this.#entries), anchor: this.#anchor };
+  }
+
+  restore(image: DiskImage): void {
+    this.cutPower();
+    this.#entries.clear();
+    for (const [name, value] of image.entries) this.#entries.set(name, value);
+    this.#anchor = image.anchor;
   }
 
   #assertOn(life: number): void {

@@ -9,7 +9,8 @@
 import { Duplex } from 'node:stream';
 
 export type OnOversized =
-  { readonly hollowOut: { readonly version: 4 | 5; readonly counted: () => void } } | 'hang-up';
+  | { readonly hollowOut: { readonly version: 4 | 5; readonly counted: () => void } }
+  | 'hang-up';
 
 const PUBLISH = 3;
 const LONGEST_HEADER = 5;
@@ -40,7 +41,10 @@ export class PacketGuard extends Duplex {
     inner.on('data', (chunk: Buffer) => this.#take(chunk));
     inner.on('end', () => this.push(null));
     inner.on('error', (error) => this.destroy(error));
-    inner.on('close', () => this.destroy());
+    // After an orderly end the last words, which may say why, are still on their way to the parser.
+    inner.on('close', () => {
+      if (!inner.readableEnded) this.destroy();
+    });
   }
 
   /** From now on a packet may have this many bytes. */

@@ -60,8 +60,7 @@ export async function makeHome(home: Home): Promise<void> {
 
 /** Throws `store-symlink`, `store-foreign-owner` or `store-permissions` for the first thing that is not right. */
 export async function checkHome(home: Home): Promise<void> {
-  if ((await X)
-    throw new MeshError('store-not-initialised', { home: home.path });
+  if (!(await exists(home.path))) throw new MeshError('store-not-initialised', { home: home.path });
   await checkAll(home.path);
 }
 

@@ -120,6 +120,7 @@ export async function openKeystore(
       return closingOnFailure(level, () => openSealedKeystore(parts, options));
     });
     await closingOnFailure(keystore, async () => {
+      await dropAside(home);
       if (header.schema < schema) await header.setSchema(schema);
       await rm(home.creating, { force: true });
     });
@@ -179,9 +180,7 @@ async function locking<T>(home: Home, work: (lock: ProcessLock) => Promise<T>): 
 async function openSetAside(home: Home, open: () => Promise<Keystore>): Promise<Keystore> {
   await setAside(home);
   try {
-    const keystore = await open();
-    await dropAside(home);
-    return keystore;
+    return await open();
   } catch (error) {
     // Where another process is at work the directory is its own, and nothing has been changed in it.
     if (error instanceof MeshError && error.code === 'store-in-use') await dropAside(home);

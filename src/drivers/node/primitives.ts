@@ -49,6 +49,7 @@ function open({ key, nonce, aad, data }: AeadJob): Uint8Array | undefined {
 export const nodePrimitives: Primitives = {
   hash,
   mac,
+  cipher: { seal, open },
   aead: { seal: (jobs) => jobs.map(seal), open: (jobs) => jobs.map(open) },
 };
 

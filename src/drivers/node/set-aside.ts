@@ -5,12 +5,14 @@
  *
  * `db.before` lies beside `db` until the opening has proved good; `db.failed` for the moment of putting it back.
  */
-import { constants, copyFile, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isWholeTable } from '../level/table-check.ts';
 import { syncDirectory, writeFailure } from './durable-file.ts';
 import { exists, type Home } from './home.ts';
 
 const NOT_DATA = new Set(['LOCK', 'LOG', 'LOG.old']);
+const TABLE = /\.(ldb|sst)$/;
 const all = { recursive: true, force: true } as const;
 
 const beforeOf = (home: Home) => `${home.database}.before`;
@@ -23,13 +25,19 @@ export async function finishPuttingBack(home: Home): Promise<void> {
   await rm(failedOf(home), all);
 }
 
+/**
+ * Besides, tables that are not whole are taken out of Level's sight: it would not survive reading them. Where
+ * one matters, Level finds it missing and says so; an unfinished one from before a crash matters to nobody.
+ */
 export async function setAside(home: Home): Promise<void> {
   const before = beforeOf(home);
   try {
     await rm(before, all);
     await mkdir(before, { mode: 0o700 });
     for (const name of await readdir(home.database)) {
-      if (!NOT_DATA.has(name)) await keep(join(home.database, name), join(before, name));
+      const path = join(home.database, name);
+      if (!NOT_DATA.has(name)) await keep(path, join(before, name));
+      if (TABLE.test(name) && !isWholeTable(await readFile(path))) await rm(path);
     }
   } catch (error) {
     throw writeFailure(error);
@@ -37,7 +45,7 @@ export async function setAside(home: Home): Promise<void> {
 }
 
 async function keep(from: string, to: string): Promise<void> {
-  if (/\.(ldb|sst)$/.test(from)) {
+  if (TABLE.test(from)) {
     try {
       await link(from, to);
       return;

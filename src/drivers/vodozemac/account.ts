@@ -1,5 +1,5 @@
 import type { Account as RawAccount } from 'vodozemac-wasm-bindings';
-import { equal } from '../../entities/bytes.ts';
+import { compare, equal } from '../../entities/bytes.ts';
 import {
   type AgreementKey,
   type DeviceKeys,
@@ -18,7 +18,7 @@ import type {
 } from '../../usecases/ports/engine.ts';
 import { type Context, pickleKey } from './context.ts';
 import { consume, Owned } from './guard.ts';
-import { checkPreKeyMessage } from './olm-message.ts';
+import { readPreKeyMessage } from './olm-message.ts';
 import { refusing } from './refusals.ts';
 import { VodozemacSession } from './session.ts';
 import { statementText } from './statement.ts';
@@ -57,7 +57,7 @@ export class VodozemacAccount implements Account {
       raw.generate_one_time_keys(count);
       const fresh: ReadonlyMap<string, string> = raw.one_time_keys;
       raw.mark_keys_as_published();
-      return [...fresh.values()].map((key) => this.#ownKey(key));
+      return this.#inOrder(fresh).map((key) => this.#ownKey(key));
     });
   }
 
@@ -69,9 +69,7 @@ export class VodozemacAccount implements Account {
         consume(stranger.create_outbound_session(raw.curve25519_key, base64.encode(key)), (session) =>
           consume(session.encrypt(new Uint8Array(0)), (message) =>
             refusing(() =>
-              raw
-                .create_inbound_session(stranger.curve25519_key, PRE_KEY_MESSAGE, message.ciphertext)
-                .session.free(),
+              raw.create_inbound_session(stranger.curve25519_key, PRE_KEY_MESSAGE, message.ciphertext).free(),
             ),
           ),
         ),
@@ -96,9 +94,9 @@ export class VodozemacAccount implements Account {
   acceptSession(peer: AgreementKey, body: Uint8Array): Result<AcceptedSession, OlmRefusal> {
     const { encode } = this.#context.base64;
     return this.#own.use((raw) => {
-      const sender = checkPreKeyMessage(body);
-      if (sender === undefined) return { refused: 'olm-malformed' };
-      if (!equal(sender, peer)) return { refused: 'olm-undecryptable' };
+      const message = readPreKeyMessage(body);
+      if (message === undefined) return { refused: 'olm-malformed' };
+      if (!equal(message.sender, peer)) return { refused: 'olm-undecryptable' };
       return refusing(() => {
         const created = raw.create_inbound_session(encode(peer), PRE_KEY_MESSAGE, encode(body));
         // Asking for the session frees the answer, so the plaintext comes first.
@@ -108,12 +106,25 @@ export class VodozemacAccount implements Account {
     });
   }
 
+  oneTimeKeyIn(body: Uint8Array): Uint8Array | undefined {
+    return this.#own.use(() => readPreKeyMessage(body)?.oneTimeKey);
+  }
+
   pickle(key: Secret): Pickle {
     return this.#own.use((raw) => raw.pickle(pickleKey(key)) as Pickle);
   }
 
   dispose(): void {
     this.#own.dispose();
+  }
+
+  /** The engine lists keys as its hash table holds them; their ids count up as they are made. */
+  #inOrder(keys: ReadonlyMap<string, string>): readonly string[] {
+    const { decode } = this.#context.base64;
+    return [...keys]
+      .map(([id, key]) => ({ id: decode(id), key }))
+      .sort((a, b) => compare(a.id, b.id))
+      .map(({ key }) => key);
   }
 
   #ownKey(text: string): AgreementKey {

@@ -32,21 +32,30 @@ const MEGOLM_MESSAGE: Layout = [
   [2, 'bytes'], // ciphertext
 ];
 
-/** The sender's identity key, which stands in the message for all to see; `undefined` refuses the message. */
-export function checkPreKeyMessage(body: Uint8Array): AgreementKey | undefined {
-  const fields = readFields(body, PRE_KEY_MESSAGE, 0);
-  if (fields === undefined) return undefined;
-  const [oneTimeKey, baseKey, identityKey, message] = fields;
-  if (oneTimeKey === undefined || baseKey === undefined || identityKey === undefined) return undefined;
+/** What a message of type 0 shows to all: who sends it, and which one-time key it uses. */
+export interface PreKeyMessage {
+  readonly sender: AgreementKey;
+  readonly oneTimeKey: AgreementKey;
+}
+
+/** `undefined` refuses the message: its form, or a key in it. */
+export function readPreKeyMessage(body: Uint8Array): PreKeyMessage | undefined {
+  const [oneTimeKey, baseKey, sender, message] = readFields(body, PRE_KEY_MESSAGE, 0) ?? [];
   if (message === undefined || !checkOlmMessage(message)) return undefined;
-  if ('refused' in parseAgreementKey(oneTimeKey) || 'refused' in parseAgreementKey(baseKey)) return undefined;
-  const identity = parseAgreementKey(identityKey);
-  return 'ok' in identity ? identity.ok : undefined;
+  const [ofReceiver, ofSession, ofSender] = [oneTimeKey, baseKey, sender].map(soundKey);
+  if (ofReceiver === undefined || ofSession === undefined || ofSender === undefined) return undefined;
+  return { sender: ofSender, oneTimeKey: ofReceiver };
+}
+
+function soundKey(bytes: Uint8Array | undefined): AgreementKey | undefined {
+  if (bytes === undefined) return undefined;
+  const parsed = parseAgreementKey(bytes);
+  return 'ok' in parsed ? parsed.ok : undefined;
 }
 
 export function checkOlmMessage(body: Uint8Array): boolean {
   const ratchetKey = readFields(body, OLM_MESSAGE, OLM_MAC_BYTES)?.[0];
-  return ratchetKey !== undefined && 'ok' in parseAgreementKey(ratchetKey);
+  return soundKey(ratchetKey) !== undefined;
 }
 
 export function checkMegolmMessage(body: Uint8Array): boolean {

@@ -1,6 +1,7 @@
 /**
- * What the engine's error messages mean. It has no codes, so its texts are matched here and nowhere else;
- * `test/drivers/vodozemac/facts.test.ts` produces them all. A text without a row is no refusal: it is thrown on
+ * What the engine's error messages mean. It has no codes, so its texts are matched here and nowhere else. Some
+ * cannot come any more, because `olm-message.ts` looks first; should the two ever disagree, that is a refusal
+ * still. A text without a row is no refusal: it is thrown on
  * as the bug that it is.
  */
 import { MeshError } from '../../entities/errors.ts';
@@ -12,6 +13,8 @@ const rows: readonly (readonly [beginning: string, refusal: OlmRefusal])[] = [
   ["The message didn't have a valid version", 'olm-malformed'],
   ['The message was too short', 'olm-malformed'],
   ['The message contained an invalid public key', 'olm-malformed'],
+  ['The message contained a MAC with an invalid size', 'olm-malformed'],
+  ['The message contained an invalid Signature', 'olm-malformed'],
   ['failed to decode Protobuf message', 'olm-malformed'],
   ["The signature couldn't be decoded", 'olm-malformed'],
   ['The signature on the session key was invalid', 'olm-malformed'],

@@ -4,7 +4,7 @@ import type { Secret } from '../../entities/secret.ts';
 import type { OlmMessage, OlmRefusal, Pickle, Session } from '../../usecases/ports/engine.ts';
 import { type Context, pickleKey } from './context.ts';
 import { consume, Owned } from './guard.ts';
-import { checkOlmMessage, checkPreKeyMessage } from './olm-message.ts';
+import { checkOlmMessage, readPreKeyMessage } from './olm-message.ts';
 import { refusing } from './refusals.ts';
 
 export class VodozemacSession implements Session {
@@ -36,7 +36,7 @@ export class VodozemacSession implements Session {
 
   decrypt(message: OlmMessage): Result<Uint8Array, OlmRefusal> {
     const sound =
-      message.type === 0 ? checkPreKeyMessage(message.body) !== undefined : checkOlmMessage(message.body);
+      message.type === 0 ? readPreKeyMessage(message.body) !== undefined : checkOlmMessage(message.body);
     const body = this.#context.base64.encode(message.body);
     return this.#own.use((raw) => {
       if (!sound) return { refused: 'olm-malformed' };
@@ -50,7 +50,7 @@ export class VodozemacSession implements Session {
     return this.#own.use(
       (raw) =>
         message.type === 0 &&
-        checkPreKeyMessage(message.body) !== undefined &&
+        readPreKeyMessage(message.body) !== undefined &&
         raw.session_matches(0, this.#context.base64.encode(message.body)),
     );
   }

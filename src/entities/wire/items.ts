@@ -56,6 +56,11 @@ export interface BatchItem {
   readonly stream: Uint8Array;
   /** The run of the sender's program that gave these records their numbers. */
   readonly run: Uint8Array;
+  /**
+   * True where these records had other numbers before, because the sender was found to be an old copy of
+   * itself: then the recipient may hold one of them already, and knows it by its message id.
+   */
+  readonly moved: boolean;
   /** The lowest number that the sender still holds. */
   readonly low: number;
   readonly first: number;
@@ -122,7 +127,15 @@ const RECORD = { skip: 0, content: 1, group: 2 } as const;
 export function itemFields(item: Item): readonly Value[] {
   switch (item.kind) {
     case 'batch':
-      return [ITEM.batch, item.stream, item.run, item.low, item.first, item.records.map(recordFields)];
+      return [
+        ITEM.batch,
+        item.stream,
+        item.run,
+        item.moved,
+        item.low,
+        item.first,
+        item.records.map(recordFields),
+      ];
     case 'ack':
       return [ITEM.ack, item.stream, item.through, item.run, item.skipped, item.refused, item.gap];
     case 'hello': {
@@ -195,8 +208,9 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
 }
 
 function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
-  const [stream, run, low, first, list] = rest;
-  if (rest.length !== 5 || !isBytes(stream, STREAM_ID_BYTES) || !isBytes(run, RUN_BYTES)) return MALFORMED;
+  const [stream, run, moved, low, first, list] = rest;
+  if (rest.length !== 6 || typeof moved !== 'boolean') return MALFORMED;
+  if (!isBytes(stream, STREAM_ID_BYTES) || !isBytes(run, RUN_BYTES)) return MALFORMED;
   if (!isCount(low) || !isCount(first) || low < 1 || first < low) return MALFORMED;
   if (!isListOf(list, MAX_RECORDS, (item): item is readonly Value[] => Array.isArray(item))) return MALFORMED;
   if (list.length === 0 || !Number.isSafeInteger(first + list.length)) return MALFORMED;
@@ -209,7 +223,7 @@ function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
     records.push(record);
   }
   if (payload > MAX_PAYLOAD_BYTES) return MALFORMED;
-  return { ok: { kind: 'batch', stream, run, low, first, records } };
+  return { ok: { kind: 'batch', stream, run, moved, low, first, records } };
 }
 
 function readRecord(raw: readonly Value[]): StreamRecord | undefined {

@@ -25,7 +25,10 @@ export interface Statement {
 export const SIGNATURE_BYTES = 64;
 
 export interface Handle {
-  /** Gives the memory back. A second call does nothing; any other call afterwards is a bug and throws. */
+  /**
+   * Gives the memory back. A second call does nothing; any other call afterwards is a bug and throws. Never
+   * throws itself, not even once the engine is broken, so that it can stand in any `finally`.
+   */
   dispose(): void;
 }
 
@@ -50,7 +53,10 @@ export type OlmRefusal =
 export interface Account extends Handle {
   readonly keys: DeviceKeys;
   sign(statement: Statement): Uint8Array;
-  /** Makes `count` fresh one-time keys and returns their public halves; they stay until used or burnt. */
+  /**
+   * Makes `count` fresh one-time keys and returns their public halves in the order of their making; they stay
+   * until used or burnt.
+   */
   createOneTimeKeys(count: number): readonly AgreementKey[];
   /**
    * Removes a private one-time key that shall never be used. Returns false where there was none. The key is
@@ -64,6 +70,8 @@ export interface Account extends Handle {
    * together. A refusal consumes nothing.
    */
   acceptSession(peer: AgreementKey, body: Uint8Array): Result<AcceptedSession, OlmRefusal>;
+  /** The one-time key of ours that a type 0 message asks for, as it stands in the message. */
+  oneTimeKeyIn(body: Uint8Array): Uint8Array | undefined;
   pickle(key: Secret): Pickle;
 }
 

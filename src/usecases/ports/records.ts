@@ -7,6 +7,8 @@ import type { Pickle } from './engine.ts';
 export interface Records {
   /** Key `self`: who this device is. */
   readonly identity: IdentityRecord;
+  /** Key `self`: the keys of this device. */
+  readonly account: Pickle;
   /** Key: a setting's name. */
   readonly setting: string;
   /** Key: a device id. All that this device shares with that one, but the ratchets. */
@@ -21,7 +23,7 @@ export interface Records {
   readonly ended: EndedRecord;
   /** Key: a message id that the caller chose. The number of its lot. */
   readonly chosen: number;
-  /** Key: a number, the bytes it takes and when it came, in that order: see `inbox`. */
+  /** Key: its number, its bytes and the running time at which it came: see `inbox`. */
   readonly inbox: InboxRecord;
   /** Key: a cursor's name. The next message that its reader is to get. */
   readonly cursor: CursorRecord;
@@ -35,7 +37,7 @@ export interface Records {
 
 export interface IdentityRecord {
   readonly name: string;
-  readonly account: Pickle;
+  /** Under which all ratchets are pickled. */
   readonly pickleKey: Uint8Array;
   readonly createdAt: number;
 }
@@ -51,7 +53,7 @@ export interface PairRecord {
   readonly seenSerials: readonly (readonly number[])[];
   readonly outgoing: OutgoingRecord | null;
   readonly incoming: IncomingRecord | null;
-  readonly formerOutgoing: readonly Uint8Array[];
+  /** Streams of theirs that were replaced by the one that is received now. */
   readonly formerIncoming: readonly Uint8Array[];
   /** True until the peer has said what it holds, after this device was found to be an old copy of itself. */
   readonly frozen: boolean;
@@ -70,6 +72,7 @@ export interface OutgoingRecord {
   readonly id: Uint8Array;
   readonly next: number;
   readonly through: number;
+  readonly offered: number;
   readonly published: number;
 }
 

@@ -9,7 +9,8 @@ import type { MeshError } from '../../entities/errors.ts';
 export interface TransportEvents {
   /**
    * One packet of our inbox. The broker has its acknowledgement already: whoever receives this call keeps the
-   * packet or loses it, and the sender's own resending makes good what is lost.
+   * packet or loses it, and the sender's own resending makes good what is lost. What waited at the broker may
+   * come before `connected` is told.
    */
   packet(bytes: Uint8Array): void;
   /**

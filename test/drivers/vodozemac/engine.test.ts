@@ -5,9 +5,9 @@ import { loadBindings, loadEngine, nodeBase64 } from '../../../src/drivers/vodoz
 import type { Bindings } from '../../../src/drivers/vodozemac/loader.ts';
 import type { Engine } from '../../../src/usecases/ports/engine.ts';
 import { engineContract } from '../../contracts/engine.ts';
-import { converse, granted, introduce, pickleKey } from '../../contracts/engine-cast.ts';
+import { converse, existing, granted, introduce, pickleKey } from '../../contracts/engine-cast.ts';
 import { everyHandle } from '../../contracts/engine-handle.ts';
-import { realRandomness } from '../../randomness.ts';
+import { realRandomness, seededRandomness } from '../../randomness.ts';
 
 engineContract('vodozemac on Node', () => loadEngine(realRandomness));
 engineContract('vodozemac with portable base64', async () =>
@@ -28,6 +28,18 @@ describe('the two forms of base64', () => {
 
   it('decode into memory of their own', () => {
     for (const { decode } of [nodeBase64, portableBase64]) expect(decode('AAAA').buffer.byteLength).toBe(3);
+  });
+});
+
+describe('one-time keys', () => {
+  it('come in the order of their making, which is the order in which an account forgets them', async () => {
+    const raw = new (await loadBindings(seededRandomness('order'))).Account();
+    raw.generate_one_time_keys(20);
+    const byId: ReadonlyMap<string, string> = raw.one_time_keys;
+    const inOrder = Array.from(byId.keys(), (id) => nodeBase64.decode(id)[7] ?? 0).sort((a, b) => a - b);
+    const expected = inOrder.map((n) => byId.get(nodeBase64.encode(Uint8Array.of(0, 0, 0, 0, 0, 0, 0, n))));
+    const phone = (await loadEngine(seededRandomness('order'))).createAccount();
+    expect(phone.createOneTimeKeys(20).map(nodeBase64.encode)).toEqual(expected);
   });
 });
 
@@ -124,9 +136,7 @@ describe("the engine's memory", () => {
   it('does not grow with first messages', () => {
     const { laptop, phone } = introduce(engine);
     const round = (): void => {
-      const [key] = phone.createOneTimeKeys(1);
-      if (key === undefined) throw new Error('no one-time key');
-      const outgoing = laptop.startSession(phone.keys.agreement, key);
+      const outgoing = laptop.startSession(phone.keys.agreement, existing(phone.createOneTimeKeys(1)[0]));
       const { body } = outgoing.encrypt(payload);
       outgoing.dispose();
       granted(phone.acceptSession(laptop.keys.agreement, body)).session.dispose();

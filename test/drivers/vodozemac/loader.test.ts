@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadBindings, loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import { type Bindings, startBindings } from '../../../src/drivers/vodozemac/loader.ts';
-import { pickleKey } from '../../contracts/engine-cast.ts';
+import { existing, pickleKey } from '../../contracts/engine-cast.ts';
 import { realRandomness, seededRandomness } from '../../randomness.ts';
 
 const script = createRequire(import.meta.url).resolve('vodozemac-wasm-bindings');
@@ -45,7 +45,7 @@ function putPage(): { readonly touched: string[] } {
     }
   }
   const window = new Window();
-  put('window', { get: () => window, set: undefined, enumerable: true });
+  put('window', { get: () => window, enumerable: true });
   put('self', { get: () => window, set: () => touched.push('self'), enumerable: true });
   put('Window', { value: Window, writable: true, enumerable: false });
   return { touched };
@@ -122,8 +122,8 @@ describe('the randomness of an engine', () => {
     const engine = await loadEngine(seededRandomness(seed));
     const laptop = engine.createAccount();
     const phone = engine.createAccount();
-    const [oneTimeKey] = phone.createOneTimeKeys(3);
-    if (oneTimeKey === undefined) throw new Error('no one-time key');
+    const oneTimeKeys = phone.createOneTimeKeys(3);
+    const oneTimeKey = existing(oneTimeKeys[0]);
     const session = laptop.startSession(phone.keys.agreement, oneTimeKey);
     const group = engine.createGroupSession();
     const pickled = [laptop, phone, session, group].map((handle) => handle.pickle(pickleKey()));

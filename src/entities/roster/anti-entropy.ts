@@ -1,0 +1,79 @@
+/** How two devices find out what the other lacks, from the ends of the chains that each holds. */
+import type { DeviceId } from '../device-id.ts';
+import type { Entry, EntryHash } from './entry.ts';
+import type { Membership } from './membership.ts';
+import type { Head } from './roster.ts';
+
+/** How many hashes are asked for at a time. */
+export const WANTED_MAX = 256;
+/** An answer reaches this far back in the chain of each entry that was asked for. */
+const ANSWER_DEPTH = 64;
+
+/** The ends of all chains: they name everything that is held. */
+export function heads(membership: Membership): readonly Head[] {
+  return membership.roster.heads;
+}
+
+/** Which of a peer's heads are not held here. */
+export function unknown(membership: Membership, theirs: readonly Head[]): Head[] {
+  return theirs.filter((head) => !membership.log.has(head.hash));
+}
+
+/**
+ * The entries that a peer with these heads lacks, in an order that admits. Where the peer is ahead of us in a
+ * chain it is taken to hold our part of it; if that is wrong, its entries will show us the fork, and once we
+ * hold them it is sent ours. An unknown head with a number that we have too is a fork already.
+ */
+export function missing(membership: Membership, theirs: readonly Head[]): Entry[] {
+  const { log } = membership;
+  const held = new Set<EntryHash>();
+  const ahead = new Map<DeviceId, number>();
+  for (const head of theirs) {
+    if (!log.has(head.hash)) {
+      ahead.set(head.author, Math.max(head.sequence, ahead.get(head.author) ?? 0));
+      continue;
+    }
+    let hash: EntryHash | null = head.hash;
+    while (hash !== null && !held.has(hash)) {
+      held.add(hash);
+      hash = log.get(hash)?.previous ?? null;
+    }
+  }
+  return [...log.values()].filter(
+    (entry) => !held.has(entry.hash) && entry.sequence >= (ahead.get(entry.author.id) ?? 0),
+  );
+}
+
+/**
+ * What to ask peers for by hash: covered entries (rule 6: what was refused is asked for again once covered), and
+ * what entries in the pool build on. Every peer may be asked; most hold some of it.
+ */
+export function wanted(membership: Membership): EntryHash[] {
+  const { log, pool, covered } = membership;
+  const pooled = new Set<EntryHash>();
+  for (const entry of pool.values()) pooled.add(entry.hash);
+  const found = new Set<EntryHash>();
+  const want = (hash: EntryHash): void => {
+    if (found.size < WANTED_MAX && !log.has(hash) && !pooled.has(hash)) found.add(hash);
+  };
+  for (const entry of pool.values()) {
+    if (entry.previous !== null) want(entry.previous);
+    if (!membership.roster.standing.everMembers.has(entry.author.id)) entry.heads.forEach(want);
+  }
+  for (const hash of covered) want(hash);
+  return [...found];
+}
+
+/** The entries that a peer asked for, each with some of its chain before it, in an order that admits. */
+export function answer(membership: Membership, asked: readonly EntryHash[]): Entry[] {
+  const { log } = membership;
+  const found = new Set<EntryHash>();
+  for (const first of asked.slice(0, WANTED_MAX)) {
+    let entry = log.get(first);
+    for (let depth = 0; entry !== undefined && depth <= ANSWER_DEPTH; depth++) {
+      found.add(entry.hash);
+      entry = entry.previous === null ? undefined : log.get(entry.previous);
+    }
+  }
+  return [...log.values()].filter((entry) => found.has(entry.hash));
+}

@@ -1,0 +1,322 @@
+/**
+ * Finding each other: greetings and hellos, new sessions where none is left that both hold, and what it means
+ * when a peer remembers more of us than we do.
+ *
+ * A greeting is signed and needs no session. It is answered with a hello, inside a session, which names the
+ * greeting's nonce; that hello is answered with ours, and both know what the other holds. Whatever was sent
+ * before a nonce and is missing in the hello that names it was lost on the way, and is sent again.
+ */
+import { equal, toHex } from '../../entities/bytes.ts';
+import { lineFrom } from '../../entities/incoming-stream.ts';
+import { isAhead, same } from '../../entities/outgoing-stream.ts';
+import { retireAll, retireSession, sessionToSendOn } from '../../entities/session-set.ts';
+import {
+  type AnswerEnvelope,
+  type GreetingEnvelope,
+  NONCE_BYTES,
+  type RequestEnvelope,
+} from '../../entities/wire/envelope.ts';
+import type { AckItem, HelloItem } from '../../entities/wire/items.ts';
+import type { Office } from './office.ts';
+import type { Outbox } from './outbox.ts';
+import type { Peer } from './peer.ts';
+import type { Ratchets } from './ratchets.ts';
+import { dropRetired, pairChanged, RESERVE_LOW, type Sealing } from './sealing.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const LONGEST_PAUSE = 2 ** 20 * SECOND;
+const MAX_ASKED = 4;
+/** How long records may be out without an answer before the peer is asked. */
+const STALL = 10 * SECOND;
+const WITHHELD_AFTER = 10 * MINUTE;
+
+export interface Contact {
+  /** We are connected: everybody is greeted. */
+  connected(): void;
+  disconnected(): void;
+  greet(peer: Peer): void;
+  heard(peer: Peer): void;
+  onGreeting(peer: Peer, greeting: GreetingEnvelope): void;
+  onHello(peer: Peer, hello: HelloItem): void;
+  onRequest(peer: Peer, request: RequestEnvelope): void;
+  onAnswer(peer: Peer, answer: AnswerEnvelope): void;
+  /** A message of theirs asked for a key that is gone; `nonce` names the message. */
+  onKeyUnknown(peer: Peer, nonce: Uint8Array): void;
+  /** Something authentic could not be read. */
+  onWedged(peer: Peer): void;
+  /** Something came in a session that is not held; nobody knows whether it is authentic. */
+  onStray(peer: Peer): void;
+  /** The peer misses what it should have. */
+  onGap(peer: Peer, ack: AckItem): void;
+  /** The peer has seen of us what we do not remember. */
+  onAhead(peer: Peer): void;
+  /** The hello that is due, as it stands now. */
+  hello(peer: Peer, answering: Uint8Array | null): HelloItem;
+  /** Notes a question that goes out, so that its answer is known. */
+  asking(peer: Peer, by: 'greeting' | 'hello'): Uint8Array;
+  /** Records went out: if no answer comes, the peer is asked. */
+  watch(peer: Peer): void;
+  /** Looks for peers whose announced messages do not arrive. */
+  checkWithheld(): void;
+}
+
+export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets, sealing: Sealing): Contact {
+  const { clock } = office;
+  let rolledBack = false;
+
+  function greet(peer: Peer): void {
+    peer.due.greeting = true;
+    office.cycle.wake();
+  }
+
+  /** The next try comes after twice the pause of the one before, however little is heard. */
+  function retryLater(peer: Peer): void {
+    const { contact } = peer;
+    contact.cancelRetry?.();
+    const pause = Math.min(LONGEST_PAUSE, SECOND * 2 ** contact.attempts);
+    contact.cancelRetry = clock.after(pause, () => {
+      contact.cancelRetry = undefined;
+      if (!office.isOnline()) return;
+      contact.attempts += 1;
+      greet(peer);
+    });
+  }
+
+  function asking(peer: Peer, by: 'greeting' | 'hello'): Uint8Array {
+    const nonce = office.randomness(NONCE_BYTES);
+    const asked = { nonce, cursorThen: peer.cursor, by };
+    peer.contact.asked = [asked, ...peer.contact.asked].slice(0, MAX_ASKED);
+    if (by === 'greeting') retryLater(peer);
+    return nonce;
+  }
+
+  function heard(peer: Peer): void {
+    peer.contact.lastHeard = clock.elapsed();
+    office.tell({ kind: 'alive', device: peer.id });
+  }
+
+  function goBack(peer: Peer, to: number): void {
+    if (peer.cursor <= to) return;
+    peer.cursor = to;
+    peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < to);
+    office.cycle.wake();
+  }
+
+  /** Sees to it that there is a session to send on; at most one new one a minute, and fewer if that helps not. */
+  function rekey(peer: Peer): void {
+    const { contact } = peer;
+    const now = clock.elapsed();
+    if (now < contact.rekeyNotBefore) return;
+    contact.rekeyNotBefore = now + MINUTE * 2 ** Math.min(contact.rekeys, 10);
+    contact.rekeys += 1;
+    if (sealing.begin(peer)) peer.due.hello ??= { answering: null };
+    else peer.due.request = true;
+    office.cycle.wake();
+  }
+
+  function rollBack(evidence: Peer): void {
+    if (rolledBack) return;
+    rolledBack = true;
+    office.report({ what: 'rolled-back', device: evidence.id, count: 1 });
+    for (const peer of office.peers.values()) {
+      const before = peer.sessions.sessions;
+      peer.sessions = retireAll(peer.sessions);
+      dropRetired(peer, before, ratchets);
+      peer.theirKeys = [];
+      peer.frozen = peer.outgoing !== undefined;
+      pairChanged(office, peer);
+      peer.contact.attempts = 0;
+      greet(peer);
+    }
+  }
+
+  function ahead(peer: Peer): void {
+    rollBack(peer);
+    if (peer.frozen || peer.outgoing === undefined) return;
+    peer.frozen = true;
+    pairChanged(office, peer);
+    peer.contact.attempts = 0;
+    greet(peer);
+  }
+
+  function settleMarks(peer: Peer, hello: HelloItem, cursorThen: number | undefined): void {
+    const { outgoing } = peer;
+    const { received } = hello;
+    if (received !== null && outgoing !== undefined) {
+      if (isAhead(outgoing, received, (number) => outbox.runOf(peer, number))) ahead(peer);
+    }
+    if (peer.frozen) {
+      const known = received !== null && outgoing !== undefined && same(received.stream, outgoing.id);
+      outbox.renumber(peer, known ? received : undefined);
+      peer.frozen = false;
+      pairChanged(office, peer);
+      office.cycle.wake();
+      return;
+    }
+    if (received !== null) outbox.settleReceived(peer, received);
+    if (peer.outgoing !== undefined && cursorThen !== undefined) {
+      const has = received !== null && same(received.stream, peer.outgoing.id) ? received.through : 0;
+      const missing = Math.max(has, peer.outgoing.through) + 1;
+      if (missing < Math.min(cursorThen, peer.cursor)) goBack(peer, missing);
+    }
+  }
+
+  return {
+    greet,
+    asking,
+    heard,
+
+    connected() {
+      for (const peer of office.peers.values()) {
+        peer.contact.attempts = 0;
+        peer.contact.asked = [];
+        greet(peer);
+      }
+    },
+
+    disconnected() {
+      for (const peer of office.peers.values()) {
+        peer.contact.cancelRetry?.();
+        peer.contact.cancelRetry = undefined;
+      }
+    },
+
+    onGreeting(peer, greeting) {
+      heard(peer);
+      if (greeting.seenSerial > peer.serial) {
+        peer.serial = greeting.seenSerial;
+        pairChanged(office, peer);
+        ahead(peer);
+      }
+      const theirs = greeting.sessions.map(toHex);
+      const before = peer.sessions.sessions;
+      for (const session of before) {
+        const held = theirs.some((tag) => session.id.startsWith(tag));
+        // One of ours that they have not seen yet is on its way to them.
+        if (!held && session.established) peer.sessions = retireSession(peer.sessions, session.id);
+      }
+      if (peer.sessions.sessions.length !== before.length) {
+        dropRetired(peer, before, ratchets);
+        pairChanged(office, peer);
+      }
+      const shared = peer.sessions.sessions.some((session) =>
+        theirs.some((tag) => session.id.startsWith(tag)),
+      );
+      peer.due.hello = { answering: greeting.nonce };
+      if (!shared) rekey(peer);
+      office.cycle.wake();
+    },
+
+    onHello(peer, hello) {
+      const asked = peer.contact.asked.find(
+        ({ nonce }) => hello.answering !== null && equal(nonce, hello.answering),
+      );
+      if (asked !== undefined) {
+        peer.contact.asked = peer.contact.asked.filter((other) => other !== asked);
+        peer.contact.cancelRetry?.();
+        peer.contact.cancelRetry = undefined;
+        peer.contact.attempts = 0;
+      }
+      settleMarks(peer, hello, asked?.cursorThen);
+      if (hello.sending === null) peer.contact.announced = undefined;
+      else peer.contact.announced = { next: hello.sending.next, since: clock.elapsed() };
+      if (hello.keysLeft <= RESERVE_LOW) peer.due.keys = true;
+      if (hello.answering === null || asked?.by === 'greeting') peer.due.hello = { answering: hello.nonce };
+      if (peer.incoming !== undefined) peer.due.ack ??= { gap: false };
+      office.cycle.wake();
+    },
+
+    onRequest(peer, request) {
+      heard(peer);
+      peer.due.answer = { nonce: request.nonce };
+      office.cycle.wake();
+    },
+
+    onAnswer(peer, answer) {
+      const { contact } = peer;
+      const wanted = [contact.requestNonce, contact.initialNonce].some(
+        (nonce) => nonce !== undefined && equal(nonce, answer.nonce),
+      );
+      if (!wanted) return office.count('answer-unasked');
+      heard(peer);
+      peer.theirKeys = answer.keys.filter((key) => !peer.spentKeys.some((spent) => equal(spent, key)));
+      contact.requestNonce = undefined;
+      contact.requests = 0;
+      const again = contact.initialNonce !== undefined && equal(contact.initialNonce, answer.nonce);
+      contact.initialNonce = undefined;
+      pairChanged(office, peer);
+      if (again || sessionToSendOn(peer.sessions) === undefined) {
+        if (sealing.begin(peer)) peer.due.hello ??= { answering: null };
+      }
+      office.cycle.wake();
+    },
+
+    onKeyUnknown(peer, nonce) {
+      const now = clock.elapsed();
+      if (now < peer.contact.answerNotBefore) return;
+      peer.contact.answerNotBefore = now + SECOND;
+      peer.due.answer = { nonce };
+      office.cycle.wake();
+    },
+
+    onWedged: rekey,
+
+    onStray(peer) {
+      const now = clock.elapsed();
+      if (now < peer.contact.strayNotBefore) return;
+      peer.contact.strayNotBefore = now + MINUTE;
+      greet(peer);
+    },
+
+    onGap(peer, ack) {
+      const { outgoing, contact } = peer;
+      if (outgoing === undefined || !same(ack.stream, outgoing.id) || peer.frozen) return;
+      const missing = Math.max(ack.through, outgoing.through) + 1;
+      // The same gap is reported by everything that was under way behind it.
+      if (contact.goneBackTo === missing && clock.elapsed() < contact.goBackNotBefore) return;
+      contact.goneBackTo = missing;
+      contact.goBackNotBefore = clock.elapsed() + SECOND;
+      goBack(peer, missing);
+    },
+
+    onAhead: ahead,
+
+    hello(peer, answering) {
+      const { incoming, outgoing } = peer;
+      return {
+        kind: 'hello',
+        nonce: asking(peer, 'hello'),
+        answering,
+        received:
+          incoming === undefined
+            ? null
+            : { stream: incoming.id, through: incoming.through, line: lineFrom(incoming.line, 0) },
+        sending:
+          outgoing === undefined
+            ? null
+            : { stream: outgoing.id, low: outgoing.through + 1, next: outgoing.next },
+        heads: office.heads(),
+        keysLeft: peer.theirKeys.length,
+      };
+    },
+
+    watch(peer) {
+      if (peer.contact.cancelRetry !== undefined || peer.inFlight.length === 0) return;
+      peer.contact.cancelRetry = clock.after(STALL, () => {
+        peer.contact.cancelRetry = undefined;
+        if (office.isOnline() && peer.inFlight.length > 0) greet(peer);
+      });
+    },
+
+    checkWithheld() {
+      for (const peer of office.peers.values()) {
+        const { announced } = peer.contact;
+        if (announced === undefined || clock.elapsed() - announced.since < WITHHELD_AFTER) continue;
+        const missing = announced.next - 1 - (peer.incoming?.through ?? 0);
+        peer.contact.announced = undefined;
+        if (missing > 0) office.report({ what: 'messages-withheld', device: peer.id, count: missing });
+      }
+    },
+  };
+}

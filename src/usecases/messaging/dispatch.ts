@@ -1,0 +1,180 @@
+/**
+ * What goes out with the next commit: for each peer, whatever is due, in as few packets as it fits into. Nothing
+ * leaves before the commit that holds the step it comes from.
+ */
+import { NONCE_BYTES } from '../../entities/wire/envelope.ts';
+import type { BatchItem, Item } from '../../entities/wire/items.ts';
+import type { Contact } from './contact.ts';
+import type { Office } from './office.ts';
+import type { Outbox } from './outbox.ts';
+import { type Peer, toRecord } from './peer.ts';
+import { fillReserve, pairChanged, RESERVE_LOW, type Sealing } from './sealing.ts';
+
+/** A stock broker drops silently what goes beyond a thousand packets queued for one receiver. */
+const MOST_IN_FLIGHT = 100;
+const SHARED_BY_SENDERS = 800;
+/** Envelopes for one peer in one commit: more would make the others wait. */
+const ENVELOPES_PER_COMMIT = 8;
+/** While packets are still waiting to be read, an acknowledgement waits for so many batches. */
+const BATCHES_PER_ACK = 8;
+const REQUEST_PAUSE = 1000;
+
+export interface Dispatch {
+  /** Puts everything that is due into the commit that is about to begin. */
+  prepare(): void;
+  window(): number;
+}
+
+export interface DispatchParts {
+  readonly office: Office;
+  readonly outbox: Outbox;
+  readonly contact: Contact;
+  readonly sealing: Sealing;
+  readonly waiting: () => number;
+}
+
+export function createDispatch({ office, outbox, contact, sealing, waiting }: DispatchParts): Dispatch {
+  const { clock, cycle } = office;
+
+  function window(): number {
+    return Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, office.peers.size)));
+  }
+
+  function prepare(): void {
+    if (!office.isOnline()) return;
+    for (const peer of office.peers.values()) prepareFor(peer);
+  }
+
+  function prepareFor(peer: Peer): void {
+    const { due } = peer;
+    if (due.greeting) {
+      due.greeting = false;
+      publish(peer, sealing.greeting(peer, contact.asking(peer, 'greeting')), undefined);
+    }
+    if (due.answer !== undefined) {
+      const { nonce } = due.answer;
+      due.answer = undefined;
+      publish(peer, sealing.answer(peer, nonce), undefined);
+    }
+    for (let i = 0; i < ENVELOPES_PER_COMMIT; i++) {
+      if (!parcelFor(peer)) break;
+    }
+    if (due.request) {
+      due.request = false;
+      request(peer);
+    }
+  }
+
+  /** Sends one parcel, if there is anything for it and a session to send it in. */
+  function parcelFor(peer: Peer): boolean {
+    const { due } = peer;
+    const batch = peer.inFlight.length < window() ? outbox.nextBatch(peer) : undefined;
+    const acknowledges =
+      due.ack !== undefined &&
+      (batch !== undefined || due.ack.gap || waiting() === 0 || due.batchesSinceAck >= BATCHES_PER_ACK);
+    if (batch === undefined && !acknowledges && due.hello === undefined && !due.keys) return false;
+    if (peer.sessions.sessions.length === 0 && !sealing.begin(peer)) {
+      if (peer.contact.requestNonce === undefined) due.request = true;
+      return false;
+    }
+    const packet = sealing.parcel(peer, itemsFor(peer, acknowledges, batch));
+    if (packet === undefined) throw new Error('a session was there a moment ago');
+    if (batch !== undefined) offered(peer, batch);
+    publish(peer, packet, batch);
+    return batch !== undefined;
+  }
+
+  function itemsFor(peer: Peer, acknowledges: boolean, batch: BatchItem | undefined): readonly Item[] {
+    const { due } = peer;
+    const items: Item[] = [];
+    if (due.hello !== undefined) items.push(contact.hello(peer, due.hello.answering));
+    if (due.keys || peer.ourKeys.length <= RESERVE_LOW) {
+      fillReserve(office, peer);
+      items.push({ kind: 'keys', keys: peer.ourKeys });
+      due.keys = false;
+    }
+    if ((acknowledges || due.hello !== undefined) && peer.incoming !== undefined) {
+      const { id, through, skipped, refused, line } = peer.incoming;
+      const run = line.at(-1)?.[0];
+      if (run === undefined) throw new Error('a stream without a line');
+      items.push({ kind: 'ack', stream: id, through, run, skipped, refused, gap: due.ack?.gap ?? false });
+    }
+    due.hello = undefined;
+    due.ack = undefined;
+    due.batchesSinceAck = 0;
+    if (batch !== undefined) items.push(batch);
+    return items;
+  }
+
+  function offered(peer: Peer, batch: BatchItem): void {
+    const last = batch.first + batch.records.length - 1;
+    peer.cursor = last + 1;
+    peer.inFlight.push({ first: batch.first, last, taken: false });
+    if (peer.outgoing !== undefined && peer.outgoing.offered < last) {
+      peer.outgoing = { ...peer.outgoing, offered: last };
+    }
+    pairChanged(office, peer);
+  }
+
+  function request(peer: Peer): void {
+    const nonce = office.randomness(NONCE_BYTES);
+    peer.contact.requestNonce = nonce;
+    publish(peer, sealing.request(peer, nonce), undefined);
+    const pause = Math.min(2 ** 20, 2 ** peer.contact.requests) * REQUEST_PAUSE;
+    peer.contact.requests += 1;
+    clock.after(pause, () => {
+      if (peer.contact.requestNonce !== nonce) return;
+      peer.contact.requestNonce = undefined;
+      if (peer.sessions.sessions.length === 0 && office.isOnline()) peer.due.request = true;
+      cycle.wake();
+    });
+  }
+
+  function publish(peer: Peer, packet: Uint8Array, batch: BatchItem | undefined): void {
+    cycle.afterwards(() => {
+      office.transport.publish(peer.id, packet).then(
+        (outcome) => {
+          if (outcome === 'taken') {
+            peer.lastError = null;
+            if (batch !== undefined) taken(peer, batch);
+          } else {
+            peer.lastError = outcome;
+            if (outcome === 'too-large') tooLarge(peer, batch);
+            if (outcome === 'not-allowed') office.report({ what: 'not-allowed', device: peer.id, count: 1 });
+          }
+        },
+        (error: unknown) => office.fatal(error),
+      );
+      if (batch !== undefined) contact.watch(peer);
+    });
+  }
+
+  /** The broker has it: what it has without a gap counts as published. */
+  function taken(peer: Peer, batch: BatchItem): void {
+    const envelope = peer.inFlight.find((candidate) => candidate.first === batch.first);
+    if (envelope !== undefined) envelope.taken = true;
+    if (peer.outgoing === undefined) return;
+    let { published } = peer.outgoing;
+    for (const { first, last, taken: has } of peer.inFlight) {
+      if (!has || first > published + 1) break;
+      published = Math.max(published, last);
+    }
+    if (published === peer.outgoing.published) return;
+    peer.outgoing = { ...peer.outgoing, published };
+    cycle.later('pair', peer.id, () => toRecord(peer));
+    for (let n = batch.first; n <= published; n++) outbox.notifyPublished(peer, n);
+  }
+
+  /** Fewer records to an envelope, down to one; if that is still too large, it will never go. */
+  function tooLarge(peer: Peer, batch: BatchItem | undefined): void {
+    office.report({ what: 'packet-too-large', device: peer.id, count: 1 });
+    if (batch === undefined) return;
+    if (batch.records.length > 1) peer.batchLimit = Math.max(1, batch.records.length >> 1);
+    else outbox.refuse(peer, batch.first, 'packet-too-large');
+    peer.inFlight = peer.inFlight.filter((envelope) => envelope.first < batch.first);
+    peer.cursor = Math.min(peer.cursor, batch.first);
+    cycle.wake();
+  }
+
+  return { prepare, window };
+}

@@ -1,0 +1,93 @@
+/**
+ * A lot: messages that were accepted in one step and are kept together until every recipient of each of them
+ * has answered. Their payloads lie beside them, so that a start need not read them.
+ */
+import type { DeviceId } from '../../entities/device-id.ts';
+import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../ports/records.ts';
+
+export interface Lot {
+  readonly number: number;
+  readonly run: Uint8Array;
+  readonly messages: readonly Message[];
+  /** In memory while they are likely to be needed; see `outbox`. */
+  goods: readonly Uint8Array[] | undefined;
+  /** Addressees whose number has not been answered for. */
+  unsettled: number;
+}
+
+export interface Message {
+  readonly id: Uint8Array;
+  readonly sentAt: number;
+  readonly expiresAt: number;
+  readonly type: string;
+  readonly thread: string | null;
+  readonly group: string | null;
+  readonly bytes: number;
+  readonly to: readonly Addressee[];
+}
+
+/** One message on its way to one recipient. */
+export interface Addressee {
+  readonly device: DeviceId;
+  readonly lot: Lot;
+  readonly index: number;
+  readonly message: Message;
+  stream: Uint8Array;
+  number: number;
+  /** Where the number was given by a later run than the lot's. */
+  run: Uint8Array | null;
+  end: DeliveryEnd | null;
+  /** `end` is final. Before that it says what is to happen unless the recipient has it already. */
+  over: boolean;
+  mayHaveArrived: boolean;
+  reason: string | null;
+}
+
+export function runOf(addressee: Addressee): Uint8Array {
+  return addressee.run ?? addressee.lot.run;
+}
+
+export function lotRecord(lot: Lot): LotRecord {
+  return { run: lot.run, messages: lot.messages.map(messageRecord) };
+}
+
+export function messageRecord(message: Message): MessageRecord {
+  const { id, sentAt, expiresAt, type, thread, group, bytes } = message;
+  return { id, sentAt, expiresAt, type, thread, group, bytes, to: message.to.map(addresseeRecord) };
+}
+
+function addresseeRecord(addressee: Addressee): AddresseeRecord {
+  const { device, stream, number, run, end, over, mayHaveArrived, reason } = addressee;
+  return { device, stream, number, run, end, over, mayHaveArrived, reason };
+}
+
+export interface MessageDraft {
+  readonly id: Uint8Array;
+  readonly sentAt: number;
+  readonly expiresAt: number;
+  readonly type: string;
+  readonly thread: string | null;
+  readonly group: string | null;
+  readonly bytes: number;
+  readonly to: readonly AddresseeRecord[];
+}
+
+export function makeLot(
+  number: number,
+  run: Uint8Array,
+  drafts: readonly MessageDraft[],
+  goods: readonly Uint8Array[] | undefined,
+): Lot {
+  const messages: Message[] = [];
+  const lot: Lot = { number, run, messages, goods, unsettled: 0 };
+  drafts.forEach((draft, index) => {
+    const to: Addressee[] = [];
+    const message: Message = { ...draft, to };
+    for (const addressee of draft.to) {
+      to.push({ ...addressee, device: addressee.device as DeviceId, lot, index, message });
+    }
+    messages.push(message);
+    lot.unsettled += to.length;
+  });
+  return lot;
+}

@@ -1,0 +1,411 @@
+/**
+ * Sending and receiving between devices that know each other's keys, as one thing: built from the ports and what
+ * is stored, subscribed to the transport last.
+ */
+import { toHex } from '../../entities/bytes.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
+import { MeshError } from '../../entities/errors.ts';
+import type { MeshId } from '../../entities/mesh-id.ts';
+import { type Party, pairContext } from '../../entities/pair-keys.ts';
+import type { Result } from '../../entities/result.ts';
+import type { Secret } from '../../entities/secret.ts';
+import type { SessionId } from '../../entities/session-set.ts';
+import {
+  MAX_PAYLOAD_BYTES,
+  MAX_TYPE_CHARACTERS,
+  MESSAGE_ID_BYTES,
+  RUN_BYTES,
+} from '../../entities/wire/items.ts';
+import { createCommitCycle } from '../commit-cycle.ts';
+import type { Account, Pickle } from '../ports/engine.ts';
+import type { LotRecord, PoisonRecord } from '../ports/records.ts';
+import { createContact } from './contact.ts';
+import { createDispatch } from './dispatch.ts';
+import { createInbox, type Inbox } from './inbox.ts';
+import type { Addressee } from './lot.ts';
+import type { Incident, MessagingPorts, News, Office } from './office.ts';
+import { createOutbox, type Delivery, type Draft, stateOf } from './outbox.ts';
+import { newPeer, type Peer } from './peer.ts';
+import { createRatchets } from './ratchets.ts';
+import { createReceiving } from './receive.ts';
+import { createSealing } from './sealing.ts';
+
+const MINUTE = 60_000;
+export const DEFAULT_TTL = 30 * 86_400_000;
+
+export interface MeshView {
+  readonly mesh: MeshId;
+  readonly peers: readonly Party[];
+  readonly digest: Uint8Array;
+  readonly heads: readonly Uint8Array[];
+}
+
+export interface MessengerParts extends MessagingPorts {
+  readonly self: Party;
+  readonly account: Account;
+  readonly pickleKey: Secret;
+  readonly view: MeshView;
+  /** Called once: the state in memory can no longer be trusted, so the process has to end. */
+  readonly fatal: (error: unknown) => void;
+}
+
+export interface SendRequest {
+  readonly to: readonly DeviceId[];
+  readonly payload: Uint8Array;
+  readonly type?: string;
+  readonly thread?: string;
+  /** Milliseconds of running time. */
+  readonly ttl?: number;
+  /** Makes a repeated call harmless. */
+  readonly id?: Uint8Array;
+}
+
+export type SendRefusal =
+  | 'payload-too-large'
+  | 'label-too-long'
+  | 'no-recipient'
+  | 'unknown-recipient'
+  | 'outbox-full'
+  | 'message-id-invalid';
+
+export interface Receipt {
+  readonly id: Uint8Array;
+  readonly to: readonly Delivery[];
+}
+
+export interface Status {
+  readonly online: boolean;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly peers: readonly {
+    readonly deviceId: DeviceId;
+    readonly sessions: number;
+    readonly waiting: number;
+    readonly inFlight: number;
+    readonly lastHeard: number | undefined;
+    readonly lastError: string | null;
+  }[];
+  readonly inbox: { readonly batches: number; readonly bytes: number };
+  readonly incidents: readonly Incident[];
+}
+
+export interface Messenger {
+  /** Resolves once the message is durable. */
+  send(request: SendRequest): Promise<Result<Receipt, SendRefusal>>;
+  cancel(id: Uint8Array): Promise<Result<Receipt, 'unknown-message'>>;
+  /** How a message stands; also how it ended, for a week. */
+  delivery(id: Uint8Array): Promise<Receipt | undefined>;
+  /** What still waits. */
+  outbox(): readonly (Receipt & { readonly sentAt: number })[];
+  readonly inbox: Pick<Inbox, 'cursor' | 'read' | 'move' | 'forgetCursor'>;
+  /** Calls `listener` after each thing that happened; returns how to stop that. */
+  listen(listener: (news: News) => void): () => void;
+  status(): Status;
+  /** Lets the transport connect. */
+  open(): void;
+  /** Resolves when all that was begun is durable and shown. */
+  settled(): Promise<void>;
+  /** Ends in good order: what waits is written, the transport says goodbye, the engine's memory is given back. */
+  close(): Promise<void>;
+  /** Ends at once, as a power cut would. Nothing more is written or published. */
+  abandon(): void;
+}
+
+export async function createMessenger(parts: MessengerParts): Promise<Messenger> {
+  const { keystore, clock, engine, transport, self, view } = parts;
+  const listeners = new Set<(news: News) => void>();
+  const counts: Record<string, number> = {};
+  const incidents: Incident[] = [];
+  let online = false;
+  let over = false;
+
+  const ranBefore = (await keystore.read('running', 'self')) ?? 0;
+  const startedAt = clock.elapsed();
+  const runningTime = (): number => ranBefore + clock.elapsed() - startedAt;
+
+  const fatal = (error: unknown): void => {
+    if (over) return;
+    over = true;
+    cycle.stop();
+    parts.fatal(error);
+  };
+
+  const cycle = createCommitCycle({ keystore, prepare, fatal });
+
+  function prepare(): void {
+    acceptGathered();
+    dispatch.prepare();
+  }
+
+  const peers = new Map<DeviceId, Peer>();
+  for (const party of view.peers) {
+    const contexts = {
+      outContext: pairContext(parts.hash, view.mesh, self, party),
+      inContext: pairContext(parts.hash, view.mesh, party, self),
+    };
+    peers.set(party.id, newPeer(party.id, party.keys, contexts, await keystore.read('pair', party.id)));
+  }
+
+  const tell = (news: News): void => {
+    for (const listener of listeners) listener(news);
+  };
+  const office: Office = {
+    ...parts,
+    mesh: view.mesh,
+    cycle,
+    peers,
+    run: parts.randomness(RUN_BYTES),
+    rosterDigest: () => view.digest,
+    heads: () => view.heads,
+    accountChanged() {
+      cycle.change('account', 'self', () => parts.account.pickle(parts.pickleKey));
+    },
+    isOnline: () => online,
+    count(reason) {
+      counts[reason] = (counts[reason] ?? 0) + 1;
+    },
+    report(incident) {
+      incidents.push(incident);
+      if (incidents.length > 100) incidents.shift();
+      const key = String(Math.floor(clock.now()));
+      cycle.change('incident', key, () => ({ ...incident, at: clock.now() }));
+      cycle.afterwards(() => tell({ kind: 'incident', incident }));
+    },
+    tell,
+    fatal,
+  };
+
+  const pickles = new Map<SessionId, Pickle>();
+  for (const peer of peers.values()) {
+    for (const { id } of peer.sessions.sessions) {
+      const pickle = await keystore.read('ratchet', id);
+      if (pickle === undefined) throw new MeshError('store-damaged', { detail: 'a session has no ratchet' });
+      pickles.set(id, pickle);
+    }
+  }
+
+  const ratchets = createRatchets(engine, parts.pickleKey, cycle, pickles);
+  const sealing = createSealing(office, ratchets);
+  const outbox = createOutbox(office);
+  const inbox = createInbox(office, runningTime, clock);
+  const contact = createContact(office, outbox, ratchets, sealing);
+  const receiving = createReceiving({
+    office,
+    outbox,
+    inbox,
+    ratchets,
+    contact,
+    onEntries: () => office.count('entries-ignored'),
+  });
+  const dispatch = createDispatch({ office, outbox, contact, sealing, waiting: receiving.waiting });
+
+  outbox.load(...(await storedLots(keystore)));
+  await inbox.load();
+  receiving.loadPoison(await storedPoison(keystore));
+  for (const peer of peers.values()) peer.cursor = (peer.outgoing?.published ?? 0) + 1;
+
+  let gathered: { readonly draft: Draft; readonly done: (receipt: Receipt) => void }[] = [];
+
+  /** Whatever is asked for in the same turn, and while a commit is being written, shares one lot. */
+  function acceptGathered(): void {
+    if (gathered.length === 0) return;
+    const accepted = gathered;
+    gathered = [];
+    outbox.accept(accepted.map(({ draft }) => draft));
+    cycle.afterwards(() => {
+      for (const { draft, done } of accepted) done(receiptOf(draft.id, outbox.find(draft.id)));
+    });
+  }
+
+  function receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt {
+    return {
+      id,
+      to: addressees.map((addressee) => ({
+        deviceId: addressee.device,
+        state: stateOf(addressee, peers.get(addressee.device)?.outgoing?.published ?? 0),
+        mayHaveArrived: addressee.mayHaveArrived,
+        reason: addressee.reason,
+      })),
+    };
+  }
+
+  async function delivery(id: Uint8Array): Promise<Receipt | undefined> {
+    const open = outbox.find(id);
+    if (open.length > 0) return receiptOf(id, open);
+    const ended = await outbox.endedMessage(id);
+    if (ended === undefined) return undefined;
+    return {
+      id,
+      to: ended.to.map(({ device, end, mayHaveArrived, reason }) => ({
+        deviceId: device as DeviceId,
+        state: end ?? 'delivered',
+        mayHaveArrived,
+        reason,
+      })),
+    };
+  }
+
+  async function send(request: SendRequest): Promise<Result<Receipt, SendRefusal>> {
+    const { payload, type = 'text/plain', thread = null, ttl = DEFAULT_TTL } = request;
+    if (payload.length > MAX_PAYLOAD_BYTES) return { refused: 'payload-too-large' };
+    if (type.length > MAX_TYPE_CHARACTERS || (thread?.length ?? 0) > MAX_TYPE_CHARACTERS) {
+      return { refused: 'label-too-long' };
+    }
+    if (request.to.length === 0) return { refused: 'no-recipient' };
+    if (request.id !== undefined && request.id.length !== MESSAGE_ID_BYTES) {
+      return { refused: 'message-id-invalid' };
+    }
+    const to: Peer[] = [];
+    for (const id of new Set(request.to)) {
+      const peer = peers.get(id);
+      if (peer === undefined) return { refused: 'unknown-recipient' };
+      to.push(peer);
+    }
+    if (request.id !== undefined) {
+      const before = await delivery(request.id);
+      if (before !== undefined) return { ok: before };
+      const waiting = gathered.some(({ draft }) => toHex(draft.id) === toHex(request.id ?? draft.payload));
+      if (waiting) {
+        await cycle.settled();
+        const now = await delivery(request.id);
+        if (now !== undefined) return { ok: now };
+      }
+    }
+    if (!outbox.hasRoomFor(payload.length)) return { refused: 'outbox-full' };
+    const draft: Draft = {
+      id: request.id ?? parts.randomness(MESSAGE_ID_BYTES),
+      chosenId: request.id !== undefined,
+      to,
+      payload: payload.slice(),
+      type,
+      thread,
+      group: null,
+      sentAt: Math.floor(clock.now()),
+      expiresAt: Math.floor(runningTime() + ttl),
+    };
+    return new Promise((resolve) => {
+      gathered.push({ draft, done: (receipt) => resolve({ ok: receipt }) });
+      cycle.wake();
+    });
+  }
+
+  const housekeeping = { cancel: (): void => undefined };
+  function keepHouse(): void {
+    housekeeping.cancel = clock.after(MINUTE, () => {
+      cycle.later('running', 'self', () => Math.floor(runningTime()));
+      outbox.expire(runningTime());
+      contact.checkWithheld();
+      Promise.all([inbox.sweep(), outbox.forgetEnded()]).then(keepHouse, fatal);
+    });
+  }
+
+  return {
+    send,
+    delivery,
+    async cancel(id) {
+      const addressees = outbox.cancel(id);
+      if (addressees.length === 0) {
+        const ended = await delivery(id);
+        return ended === undefined ? { refused: 'unknown-message' } : { ok: ended };
+      }
+      const receipt = receiptOf(id, addressees);
+      await cycle.settled();
+      return { ok: receipt };
+    },
+    outbox() {
+      const open = new Map<string, Addressee[]>();
+      for (const addressee of outbox.open()) {
+        const key = toHex(addressee.message.id);
+        open.set(key, [...(open.get(key) ?? []), addressee]);
+      }
+      return [...open.values()].flatMap((addressees) => {
+        const [first] = addressees;
+        if (first === undefined) return [];
+        return [{ ...receiptOf(first.message.id, addressees), sentAt: first.message.sentAt }];
+      });
+    },
+    inbox,
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    status: () => ({
+      online,
+      counts: { ...counts },
+      peers: [...peers.values()].map((peer) => ({
+        deviceId: peer.id,
+        sessions: peer.sessions.sessions.length,
+        waiting: peer.pending.filter((addressee) => !addressee.over).length,
+        inFlight: peer.inFlight.length,
+        lastHeard: peer.contact.lastHeard,
+        lastError: peer.lastError,
+      })),
+      inbox: inbox.stats(),
+      incidents: [...incidents],
+    }),
+    open() {
+      keepHouse();
+      transport.open({
+        packet: (bytes) => receiving.packet(bytes),
+        connected({ resumed }) {
+          online = true;
+          for (const peer of peers.values()) {
+            // What the broker had not confirmed may be lost; and all of it, where it has forgotten us.
+            const from = resumed ? (peer.outgoing?.published ?? 0) : (peer.outgoing?.through ?? 0);
+            peer.cursor = Math.min(peer.cursor, from + 1);
+            peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < peer.cursor);
+          }
+          contact.connected();
+        },
+        disconnected() {
+          online = false;
+          contact.disconnected();
+        },
+      });
+    },
+    settled: cycle.settled,
+    async close() {
+      housekeeping.cancel();
+      contact.disconnected();
+      receiving.drain();
+      cycle.change('running', 'self', () => Math.floor(runningTime()));
+      await cycle.settled();
+      over = true;
+      online = false;
+      await transport.close();
+      await cycle.settled();
+      cycle.stop();
+      ratchets.dispose();
+    },
+    abandon() {
+      over = true;
+      online = false;
+      housekeeping.cancel();
+      contact.disconnected();
+      cycle.stop();
+      ratchets.dispose();
+    },
+  };
+
+  async function storedLots(
+    store: Pick<MessagingPorts['keystore'], 'keys' | 'read'>,
+  ): Promise<[(readonly [number, LotRecord])[], number]> {
+    const lots: [number, LotRecord][] = [];
+    for (const key of store.keys('lot')) {
+      const record = await store.read('lot', key);
+      if (record !== undefined) lots.push([Number(key), record]);
+    }
+    const last = Math.max(0, ...[...store.keys('lot'), ...store.keys('ended')].map(Number));
+    return [lots.sort(([a], [b]) => a - b), last];
+  }
+
+  async function storedPoison(
+    store: Pick<MessagingPorts['keystore'], 'keys' | 'read'>,
+  ): Promise<Map<string, PoisonRecord>> {
+    const poison = new Map<string, PoisonRecord>();
+    for (const key of store.keys('poison')) {
+      const record = await store.read('poison', key);
+      if (record !== undefined) poison.set(key, record);
+    }
+    return poison;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * From a decoded envelope to a parcel that is known to be from this peer, for this device, new and whole. Each
+ * check stands here once, the cheap ones first: numbers, then MAC or signature, then the ratchet, then what was
+ * said inside.
+ */
+import { equal, toHex } from '../../entities/bytes.ts';
+import { parseAgreementKey } from '../../entities/keys.ts';
+import { ENVELOPE_LABEL, envelopeDigest, envelopeMac } from '../../entities/pair-keys.ts';
+import type { Result } from '../../entities/result.ts';
+import { Secret } from '../../entities/secret.ts';
+import { hasSeen, markSeen } from '../../entities/seen-numbers.ts';
+import {
+  addSession,
+  newSession,
+  type PairSession,
+  type SessionId,
+  standingOf,
+  updateSession,
+} from '../../entities/session-set.ts';
+import {
+  type Envelope,
+  type InitialEnvelope,
+  type Opened,
+  type SealedEnvelope,
+  TAG_BYTES,
+} from '../../entities/wire/envelope.ts';
+import { decodeCore, decodeParcel, type Parcel, type ParcelRefusal } from '../../entities/wire/parcel.ts';
+import type { OlmRefusal, Session } from '../ports/engine.ts';
+import type { Office } from './office.ts';
+import { type Peer, spendSignatureCheck } from './peer.ts';
+import type { Ratchets } from './ratchets.ts';
+import { CONTENT_NONCE, dropRetired, envelopeKeys, pairChanged } from './sealing.ts';
+
+export type OpeningRefusal =
+  /** Seen before: dropped without a thought. */
+  | 'replayed'
+  /** The session is not held here. */
+  | 'session-unknown'
+  | 'session-retired'
+  | 'mac-wrong'
+  | 'signature-wrong'
+  | 'signature-budget'
+  /** The one-time key that it asks for is not reserved for this peer, or used. */
+  | 'key-unknown'
+  /** Authentic and new, but the ratchet cannot read it. */
+  | 'undecryptable'
+  /** Authentic and readable, but what is inside is not what the outside says. */
+  | 'context-mismatch'
+  | 'attachment-mismatch'
+  | 'secret-mismatch'
+  | ParcelRefusal;
+
+type Signed = Exclude<Envelope, SealedEnvelope>;
+
+/** Checks number and signature of a signed envelope, and notes its number. */
+export function checkSigned(
+  office: Office,
+  peer: Peer,
+  envelope: Signed,
+  covered: Uint8Array,
+): Result<true, 'replayed' | 'signature-budget' | 'signature-wrong'> {
+  if (hasSeen(peer.seenSerials, envelope.serial)) return { refused: 'replayed' };
+  if (!spendSignatureCheck(peer, office.clock.elapsed())) return { refused: 'signature-budget' };
+  const digest = envelopeDigest(office.hash, peer.inContext, covered);
+  if (!office.engine.verify(peer.keys.signing, { label: ENVELOPE_LABEL, digest }, envelope.signature)) {
+    return { refused: 'signature-wrong' };
+  }
+  // An honest check costs no budget: only what turns out wrong is to be limited.
+  peer.budget.tokens += 1;
+  peer.seenSerials = markSeen(peer.seenSerials, envelope.serial);
+  pairChanged(office, peer);
+  return { ok: true };
+}
+
+export function openParcel(
+  office: Office,
+  ratchets: Ratchets,
+  peer: Peer,
+  { envelope, covered }: Opened,
+  suspect: (session: SessionId) => void,
+): Result<Parcel, OpeningRefusal> {
+  if (envelope.kind === 'sealed') return openSealed(office, ratchets, peer, envelope, covered, suspect);
+  if (envelope.kind !== 'initial') throw new Error('this envelope holds no parcel');
+  const checked = checkSigned(office, peer, envelope, covered);
+  if ('refused' in checked) return checked;
+  const session = sessionByTag(peer, envelope.session);
+  if (session !== undefined) {
+    suspect(session.id);
+    const read = ratchets.live(session.id).decrypt({ type: 0, body: envelope.body });
+    if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
+    return enter(office, ratchets, peer, session, read.ok, envelope);
+  }
+  return openFirst(office, ratchets, peer, envelope);
+}
+
+export function sessionByTag(peer: Peer, tag: Uint8Array): PairSession | undefined {
+  const prefix = toHex(tag);
+  return peer.sessions.sessions.find((session) => session.id.startsWith(prefix));
+}
+
+function openSealed(
+  office: Office,
+  ratchets: Ratchets,
+  peer: Peer,
+  envelope: SealedEnvelope,
+  covered: Uint8Array,
+  suspect: (session: SessionId) => void,
+): Result<Parcel, OpeningRefusal> {
+  const session = sessionByTag(peer, envelope.session);
+  if (session === undefined) return { refused: 'session-unknown' };
+  const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered);
+  if (!equal(mac, envelope.mac)) return { refused: 'mac-wrong' };
+  if (hasSeen(session.seen, envelope.counter)) return { refused: 'replayed' };
+  const counted = { ...session, seen: markSeen(session.seen, envelope.counter) };
+  peer.sessions = updateSession(peer.sessions, counted, false);
+  pairChanged(office, peer);
+  suspect(session.id);
+  const read = ratchets.live(session.id).decrypt({ type: 1, body: envelope.body });
+  if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
+  return enter(office, ratchets, peer, counted, read.ok, envelope);
+}
+
+function undecryptable(
+  ratchets: Ratchets,
+  id: SessionId,
+  _reason: OlmRefusal,
+): { readonly refused: 'undecryptable' } {
+  ratchets.refused(id);
+  return { refused: 'undecryptable' };
+}
+
+/** A message that begins a session which is not held yet. */
+function openFirst(
+  office: Office,
+  ratchets: Ratchets,
+  peer: Peer,
+  envelope: InitialEnvelope,
+): Result<Parcel, OpeningRefusal> {
+  const prefix = toHex(envelope.session);
+  if (peer.sessions.retired.some((id) => id.startsWith(prefix))) return { refused: 'session-retired' };
+  const wanted = office.account.oneTimeKeyIn(envelope.body);
+  const key = wanted === undefined ? undefined : parseAgreementKey(wanted);
+  if (key === undefined || 'refused' in key) return { refused: 'undecryptable' };
+  if (!peer.ourKeys.some((held) => equal(held, key.ok))) return { refused: 'key-unknown' };
+  const accepted = office.account.acceptSession(peer.keys.agreement, envelope.body);
+  if ('refused' in accepted) {
+    return { refused: accepted.refused === 'olm-unknown-key' ? 'key-unknown' : 'undecryptable' };
+  }
+  // From here on the key is used up, whatever becomes of the message.
+  peer.ourKeys = peer.ourKeys.filter((held) => !equal(held, key.ok));
+  office.accountChanged();
+  pairChanged(office, peer);
+  const { session, plaintext } = accepted.ok;
+  const parcel = readParcel(office, peer, plaintext, envelope);
+  const refusal = 'refused' in parcel ? parcel.refused : checkBeginning(peer, session, parcel.ok, prefix);
+  if (refusal !== undefined) {
+    session.dispose();
+    return { refused: refusal };
+  }
+  if ('refused' in parcel || parcel.ok.secret === null) throw new Error('checked above');
+  const id = toHex(session.id) as SessionId;
+  ratchets.adopt(id, session);
+  const before = peer.sessions.sessions;
+  peer.sessions = addSession(peer.sessions, newSession(id, 'them', new Secret(parcel.ok.secret)), true);
+  dropRetired(peer, before, ratchets);
+  return parcel;
+}
+
+function checkBeginning(
+  peer: Peer,
+  session: Session,
+  parcel: Parcel,
+  prefix: string,
+): OpeningRefusal | undefined {
+  const id = toHex(session.id) as SessionId;
+  if (id.slice(0, TAG_BYTES * 2) !== prefix) return 'context-mismatch';
+  if (standingOf(peer.sessions, id) !== 'new') return 'session-retired';
+  return parcel.secret === null ? 'secret-mismatch' : undefined;
+}
+
+/** The text was decrypted in this session: reads it, and lets the session move on. */
+function enter(
+  office: Office,
+  ratchets: Ratchets,
+  peer: Peer,
+  session: PairSession,
+  text: Uint8Array,
+  envelope: SealedEnvelope | InitialEnvelope,
+): Result<Parcel, OpeningRefusal> {
+  ratchets.used(session.id);
+  peer.sessions = updateSession(peer.sessions, { ...session, established: true }, true);
+  pairChanged(office, peer);
+  const parcel = readParcel(office, peer, text, envelope);
+  if ('refused' in parcel) return parcel;
+  const { secret } = parcel.ok;
+  if (envelope.kind === 'sealed') return secret === null ? parcel : { refused: 'secret-mismatch' };
+  if (secret === null || !equal(secret, session.secret.expose())) return { refused: 'secret-mismatch' };
+  return parcel;
+}
+
+function readParcel(
+  office: Office,
+  peer: Peer,
+  text: Uint8Array,
+  envelope: SealedEnvelope | InitialEnvelope,
+): Result<Parcel, OpeningRefusal> {
+  const core = decodeCore(text);
+  if ('refused' in core) return core;
+  let padded: Uint8Array;
+  if ('inside' in core.ok) {
+    padded = core.ok.inside;
+  } else {
+    const { key, digest, context } = core.ok;
+    const [beside] = envelope.attached;
+    if (!equal(context, peer.inContext)) return { refused: 'context-mismatch' };
+    if (beside === undefined || !equal(office.hash(beside), digest))
+      return { refused: 'attachment-mismatch' };
+    const opened = office.cipher.open({ key, nonce: CONTENT_NONCE, aad: context, data: beside });
+    if (opened === undefined) return { refused: 'attachment-mismatch' };
+    padded = opened;
+  }
+  const parcel = decodeParcel(padded);
+  if ('refused' in parcel) return parcel;
+  return equal(parcel.ok.context, peer.inContext) ? parcel : { refused: 'context-mismatch' };
+}

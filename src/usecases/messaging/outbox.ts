@@ -1,0 +1,453 @@
+/**
+ * What was accepted and is not yet at its recipients. It holds plaintext: a resend is a fresh encryption with
+ * the same message id. An entry leaves by being answered for, by expiring, by being cancelled, or because its
+ * recipient is removed; how it ended stays visible for a week.
+ */
+import { toHex } from '../../entities/bytes.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
+import { beginStream, type Received, same, settle, wasTaken } from '../../entities/outgoing-stream.ts';
+import {
+  type AckItem,
+  type BatchItem,
+  MAX_PAYLOAD_BYTES,
+  STREAM_ID_BYTES,
+  type StreamRecord,
+} from '../../entities/wire/items.ts';
+import type { AddresseeRecord, DeliveryEnd, EndedRecord, LotRecord } from '../ports/records.ts';
+import {
+  type Addressee,
+  type Lot,
+  lotRecord,
+  type MessageDraft,
+  makeLot,
+  messageRecord,
+  runOf,
+} from './lot.ts';
+import type { Office } from './office.ts';
+import type { Peer } from './peer.ts';
+import { pairChanged } from './sealing.ts';
+
+const ENDED_VISIBLE = 7 * 86_400_000;
+/** Payloads of lots that have not been sent yet stay in memory up to this many bytes. */
+const GOODS_IN_MEMORY = 16 * 1024 * 1024;
+export const OUTBOX_BYTES = 1024 * 1024 * 1024;
+export const OUTBOX_MESSAGES = 500_000;
+
+export interface Draft {
+  readonly id: Uint8Array;
+  readonly chosenId: boolean;
+  readonly to: readonly Peer[];
+  readonly payload: Uint8Array;
+  readonly type: string;
+  readonly thread: string | null;
+  readonly group: string | null;
+  readonly sentAt: number;
+  readonly expiresAt: number;
+}
+
+export interface Outbox {
+  /** Gives numbers to all of them, in one lot. */
+  accept(drafts: readonly Draft[]): void;
+  hasRoomFor(bytes: number): boolean;
+  /** The next records for this peer from its cursor on; `undefined` where there are none, or not in memory. */
+  nextBatch(peer: Peer): BatchItem | undefined;
+  acknowledge(peer: Peer, ack: AckItem): 'settled' | 'old' | 'ahead';
+  /** The same from a hello, which says less about single records. */
+  settleReceived(peer: Peer, received: Received): void;
+  /** Numbers again what the peer did not take from this life of ours, behind everything it has taken. */
+  renumber(peer: Peer, received: Received | undefined): void;
+  runOf(peer: Peer, number: number): Uint8Array | undefined;
+  /** The broker has the record with this number. */
+  notifyPublished(peer: Peer, number: number): void;
+  /** The record with this number can never be sent. */
+  refuse(peer: Peer, number: number, reason: string): void;
+  cancel(id: Uint8Array): readonly Addressee[];
+  expire(now: number): void;
+  /** The peer is gone for good: nothing will be answered any more. */
+  abandon(peer: Peer, reason: string): void;
+  find(id: Uint8Array): readonly Addressee[];
+  open(): readonly Addressee[];
+  /** How a message has ended, where that is still known. */
+  endedMessage(id: Uint8Array): Promise<EndedRecord['messages'][number] | undefined>;
+  ended(): Promise<readonly EndedRecord[]>;
+  forgetEnded(): Promise<void>;
+  load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
+}
+
+export function createOutbox(office: Office): Outbox {
+  const { cycle } = office;
+  const lots = new Map<number, Lot>();
+  const byMessage = new Map<string, Addressee[]>();
+  let lastLot = 0;
+  let bytesHeld = 0;
+  let messagesHeld = 0;
+  let goodsInMemory = 0;
+  const loading = new Set<number>();
+
+  function adopt(lot: Lot): void {
+    lots.set(lot.number, lot);
+    for (const message of lot.messages) {
+      bytesHeld += message.bytes;
+      messagesHeld += 1;
+      byMessage.set(toHex(message.id), [...message.to]);
+    }
+  }
+
+  function goodsBytes(lot: Lot): number {
+    return lot.messages.reduce((sum, message) => sum + message.bytes, 0);
+  }
+
+  function keepGoods(lot: Lot, goods: readonly Uint8Array[]): void {
+    lot.goods = goods;
+    goodsInMemory += goodsBytes(lot);
+    if (goodsInMemory <= GOODS_IN_MEMORY) return;
+    for (const other of lots.values()) {
+      if (other === lot || other.goods === undefined) continue;
+      dropGoods(other);
+      if (goodsInMemory <= GOODS_IN_MEMORY) return;
+    }
+  }
+
+  function dropGoods(lot: Lot): void {
+    if (lot.goods === undefined) return;
+    lot.goods = undefined;
+    goodsInMemory -= goodsBytes(lot);
+  }
+
+  function fetchGoods(lot: Lot): void {
+    if (loading.has(lot.number)) return;
+    loading.add(lot.number);
+    office.keystore.read('goods', String(lot.number)).then(
+      (goods) => {
+        loading.delete(lot.number);
+        if (goods !== undefined && lots.has(lot.number)) keepGoods(lot, goods);
+        cycle.wake();
+      },
+      (error: unknown) => office.fatal(error),
+    );
+  }
+
+  function lotChanged(lot: Lot): void {
+    const key = String(lot.number);
+    cycle.change('lot', key, () => (lots.has(lot.number) ? lotRecord(lot) : undefined));
+  }
+
+  function end(addressee: Addressee, how: DeliveryEnd, reason: string | null): void {
+    addressee.end = how;
+    addressee.over = true;
+    addressee.reason = reason;
+    cycle.afterwards(() =>
+      office.tell({ kind: 'delivery', id: addressee.message.id, device: addressee.device }),
+    );
+  }
+
+  /** The number of this addressee is done with; with the last one of a lot, the lot goes. */
+  function settled(addressee: Addressee): void {
+    const { lot } = addressee;
+    lot.unsettled -= 1;
+    if (lot.unsettled > 0) return;
+    dropGoods(lot);
+    lots.delete(lot.number);
+    for (const message of lot.messages) {
+      bytesHeld -= message.bytes;
+      messagesHeld -= 1;
+      byMessage.delete(toHex(message.id));
+    }
+    const key = String(lot.number);
+    cycle.change('lot', key, () => undefined);
+    cycle.change('goods', key, () => undefined);
+    const endedAt = office.clock.now();
+    cycle.change('ended', key, () => ({ endedAt, messages: lot.messages.map(messageRecord) }));
+  }
+
+  function settleThrough(
+    peer: Peer,
+    through: number,
+    outcome: (number: number) => [DeliveryEnd, string | null] | undefined,
+  ): void {
+    const { pending } = peer;
+    let count = 0;
+    for (const addressee of pending) {
+      if (addressee.number > through) break;
+      count++;
+      const special = outcome(addressee.number);
+      if (!addressee.over) {
+        const [how, reason] = special ?? ['delivered', null];
+        end(addressee, how, reason);
+        if (how !== 'delivered') lotChanged(addressee.lot);
+      }
+      settled(addressee);
+    }
+    pending.splice(0, count);
+    peer.inFlight = peer.inFlight.filter((envelope) => envelope.last > through);
+    if (peer.cursor <= through) peer.cursor = through + 1;
+  }
+
+  function renumber(peer: Peer, received: Received | undefined): void {
+    if (peer.outgoing === undefined) return;
+    const stream = peer.outgoing;
+    const kept: Addressee[] = [];
+    for (const addressee of peer.pending) {
+      if (received !== undefined && wasTaken(received, addressee.number, runOf(addressee))) {
+        if (!addressee.over) end(addressee, 'delivered', null);
+        settled(addressee);
+      } else {
+        kept.push(addressee);
+      }
+    }
+    let next = Math.max(stream.next, (received?.through ?? 0) + 1);
+    const through = next - 1;
+    for (const addressee of kept) {
+      addressee.number = next++;
+      addressee.run = office.run;
+      lotChanged(addressee.lot);
+    }
+    peer.pending = kept;
+    peer.outgoing = { ...stream, next, through, offered: through, published: through };
+    peer.cursor = through + 1;
+    peer.inFlight = [];
+    pairChanged(office, peer);
+  }
+
+  function at(peer: Peer, number: number): Addressee | undefined {
+    const first = peer.pending[0];
+    return first === undefined ? undefined : peer.pending[number - first.number];
+  }
+
+  function recordFor(addressee: Addressee): StreamRecord | undefined {
+    if (addressee.end !== null) return { kind: 'skip' };
+    const { message, lot, index } = addressee;
+    const payload = lot.goods?.[index];
+    if (payload === undefined) return undefined;
+    const { id, sentAt, type, thread, group } = message;
+    return { kind: 'content', id, sentAt, type, thread, group, payload };
+  }
+
+  return {
+    hasRoomFor: (bytes) => bytesHeld + bytes <= OUTBOX_BYTES && messagesHeld < OUTBOX_MESSAGES,
+
+    accept(drafts) {
+      const number = ++lastLot;
+      const messages: MessageDraft[] = drafts.map((draft) => ({
+        ...draft,
+        bytes: draft.payload.length,
+        to: draft.to.map((peer): AddresseeRecord => {
+          peer.outgoing ??= beginStream(office.randomness(STREAM_ID_BYTES));
+          const given = peer.outgoing.next;
+          peer.outgoing = { ...peer.outgoing, next: given + 1 };
+          pairChanged(office, peer);
+          return {
+            device: peer.id,
+            stream: peer.outgoing.id,
+            number: given,
+            run: null,
+            end: null,
+            over: false,
+            mayHaveArrived: false,
+            reason: null,
+          };
+        }),
+      }));
+      const goods = drafts.map((draft) => draft.payload);
+      const lot = makeLot(number, office.run, messages, undefined);
+      adopt(lot);
+      keepGoods(lot, goods);
+      for (const message of lot.messages) {
+        for (const addressee of message.to) office.peers.get(addressee.device)?.pending.push(addressee);
+      }
+      lotChanged(lot);
+      cycle.change('goods', String(number), () => (lots.has(number) ? goods : undefined));
+      for (const draft of drafts) {
+        if (draft.chosenId) cycle.change('chosen', toHex(draft.id), () => number);
+      }
+    },
+
+    nextBatch(peer) {
+      const { outgoing } = peer;
+      if (outgoing === undefined || peer.frozen || peer.cursor >= outgoing.next) return undefined;
+      const start = at(peer, peer.cursor);
+      if (start === undefined) throw new Error('a number without an entry');
+      const run = runOf(start);
+      const moved = start.run !== null;
+      const records: StreamRecord[] = [];
+      let payload = 0;
+      for (let number = peer.cursor; number < outgoing.next && records.length < peer.batchLimit; number++) {
+        const addressee = at(peer, number);
+        if (addressee === undefined || (addressee.run !== null) !== moved || !same(runOf(addressee), run))
+          break;
+        if (addressee.end === null && payload + addressee.message.bytes > MAX_PAYLOAD_BYTES) break;
+        const record = recordFor(addressee);
+        if (record === undefined) {
+          fetchGoods(addressee.lot);
+          break;
+        }
+        if (record.kind === 'content') payload += record.payload.length;
+        records.push(record);
+      }
+      if (records.length === 0) return undefined;
+      const low = outgoing.through + 1;
+      return { kind: 'batch', stream: outgoing.id, run, moved, low, first: peer.cursor, records };
+    },
+
+    acknowledge(peer, ack) {
+      if (peer.outgoing === undefined) return 'old';
+      const settlement = settle(peer.outgoing, ack, (number) => {
+        const addressee = at(peer, number);
+        return addressee === undefined ? undefined : runOf(addressee);
+      });
+      if (settlement === 'old' || settlement === 'other-stream') return 'old';
+      if (settlement === 'ahead') return 'ahead';
+      peer.outgoing = settlement.settled;
+      pairChanged(office, peer);
+      const skipped = new Set(ack.skipped);
+      const refused = new Set(ack.refused);
+      settleThrough(peer, ack.through, (number) => {
+        if (refused.has(number)) return ['failed', 'not-understood'];
+        if (!skipped.has(number)) return undefined;
+        return [at(peer, number)?.end ?? 'cancelled', null];
+      });
+      return 'settled';
+    },
+
+    settleReceived(peer, received) {
+      const { outgoing } = peer;
+      if (outgoing === undefined || !same(outgoing.id, received.stream)) return;
+      if (received.through <= outgoing.through) return;
+      // Without the list of skipped numbers, one that was to end otherwise may or may not have been taken: the
+      // acknowledgement that says so is sent along with every hello, so it is left to that.
+      const open = peer.pending.find((addressee) => addressee.end !== null && !addressee.over);
+      const through = Math.min(received.through, (open?.number ?? Number.POSITIVE_INFINITY) - 1);
+      if (through <= outgoing.through) return;
+      const offered = Math.max(outgoing.offered, through);
+      const published = Math.max(outgoing.published, through);
+      peer.outgoing = { ...outgoing, through, offered, published };
+      pairChanged(office, peer);
+      settleThrough(peer, through, () => undefined);
+    },
+
+    renumber,
+
+    runOf(peer, number) {
+      const addressee = at(peer, number);
+      return addressee === undefined ? undefined : runOf(addressee);
+    },
+
+    notifyPublished(peer, number) {
+      const addressee = at(peer, number);
+      if (addressee === undefined || addressee.over) return;
+      office.tell({ kind: 'delivery', id: addressee.message.id, device: peer.id });
+    },
+
+    refuse(peer, number, reason) {
+      const addressee = at(peer, number);
+      if (addressee === undefined || addressee.end !== null) return;
+      end(addressee, 'failed', reason);
+      lotChanged(addressee.lot);
+    },
+
+    cancel(id) {
+      const found = byMessage.get(toHex(id)) ?? [];
+      for (const addressee of found) {
+        if (addressee.over || addressee.end !== null) continue;
+        const offered = office.peers.get(addressee.device)?.outgoing?.offered ?? 0;
+        if (addressee.number > offered) end(addressee, 'cancelled', null);
+        else addressee.end = 'cancelled';
+        lotChanged(addressee.lot);
+      }
+      return found;
+    },
+
+    expire(now) {
+      for (const peer of office.peers.values()) {
+        for (const addressee of peer.pending) {
+          if (addressee.over || addressee.message.expiresAt > now) continue;
+          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
+          end(addressee, addressee.end ?? 'expired', null);
+          lotChanged(addressee.lot);
+        }
+      }
+    },
+
+    abandon(peer, reason) {
+      for (const addressee of peer.pending) {
+        if (!addressee.over) end(addressee, 'failed', reason);
+        lotChanged(addressee.lot);
+        settled(addressee);
+      }
+      peer.pending = [];
+      peer.inFlight = [];
+    },
+
+    find: (id) => byMessage.get(toHex(id)) ?? [],
+
+    open: () => [...byMessage.values()].flat().filter((addressee) => !addressee.over),
+
+    async endedMessage(id) {
+      const chosen = await office.keystore.read('chosen', toHex(id));
+      const keys = chosen === undefined ? office.keystore.keys('ended') : [String(chosen)];
+      for (const key of keys) {
+        const record = await office.keystore.read('ended', key);
+        const message = record?.messages.find((candidate) => same(candidate.id, id));
+        if (message !== undefined) return message;
+      }
+      return undefined;
+    },
+
+    async ended() {
+      const found: EndedRecord[] = [];
+      for (const key of office.keystore.keys('ended')) {
+        const record = await office.keystore.read('ended', key);
+        if (record !== undefined) found.push(record);
+      }
+      return found;
+    },
+
+    async forgetEnded() {
+      for (const key of office.keystore.keys('ended')) {
+        const record = await office.keystore.read('ended', key);
+        if (record === undefined || office.clock.now() - record.endedAt < ENDED_VISIBLE) continue;
+        for (const message of record.messages) {
+          const id = toHex(message.id);
+          if ((await office.keystore.read('chosen', id)) === Number(key)) {
+            cycle.change('chosen', id, () => undefined);
+          }
+        }
+        cycle.change('ended', key, () => undefined);
+      }
+    },
+
+    load(stored, last) {
+      lastLot = last;
+      for (const [number, record] of stored) adopt(makeLot(number, record.run, record.messages, undefined));
+      for (const lot of lots.values()) {
+        for (const message of lot.messages) {
+          for (const addressee of message.to) {
+            const peer = office.peers.get(addressee.device);
+            const done = peer?.outgoing === undefined || addressee.number <= peer.outgoing.through;
+            if (done) {
+              lot.unsettled -= 1;
+              if (!addressee.over) {
+                addressee.over = true;
+                addressee.end = peer === undefined ? 'failed' : 'delivered';
+              }
+            } else peer.pending.push(addressee);
+          }
+        }
+      }
+      for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
+    },
+  };
+}
+
+export function stateOf(addressee: Addressee, published: number): 'accepted' | 'published' | DeliveryEnd {
+  if (addressee.over && addressee.end !== null) return addressee.end;
+  return addressee.number <= published ? 'published' : 'accepted';
+}
+
+export type DeviceState = ReturnType<typeof stateOf>;
+export interface Delivery {
+  readonly deviceId: DeviceId;
+  readonly state: DeviceState;
+  readonly mayHaveArrived: boolean;
+  readonly reason: string | null;
+}

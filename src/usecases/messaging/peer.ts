@@ -1,0 +1,231 @@
+/** A sibling device as this one knows it: what both share, durably, and what is going on with it just now. */
+import type { DeviceId } from '../../entities/device-id.ts';
+import type { IncomingStream } from '../../entities/incoming-stream.ts';
+import type { AgreementKey, DeviceKeys } from '../../entities/keys.ts';
+import { parseAgreementKey } from '../../entities/keys.ts';
+import type { OutgoingStream } from '../../entities/outgoing-stream.ts';
+import { Secret } from '../../entities/secret.ts';
+import { nothingSeen, type SeenNumbers } from '../../entities/seen-numbers.ts';
+import { noSessions, type SessionId, type SessionSet } from '../../entities/session-set.ts';
+import type { BatchItem } from '../../entities/wire/items.ts';
+import type { PairRecord } from '../ports/records.ts';
+import type { Addressee } from './lot.ts';
+
+export interface Peer {
+  readonly id: DeviceId;
+  readonly keys: DeviceKeys;
+  /** `pairContext`, from us to them and from them to us. */
+  readonly outContext: Uint8Array;
+  readonly inContext: Uint8Array;
+
+  // Durable: see PairRecord.
+  sessions: SessionSet;
+  theirKeys: AgreementKey[];
+  ourKeys: AgreementKey[];
+  serial: number;
+  seenSerials: SeenNumbers;
+  outgoing: OutgoingStream | undefined;
+  incoming: IncomingStream | undefined;
+  formerIncoming: readonly Uint8Array[];
+  frozen: boolean;
+
+  // Of this run.
+  readonly envelopeKeys: Map<SessionId, { readonly out: Secret; readonly in: Secret }>;
+  /** Keys that were used up, so that a late answer does not bring them back. */
+  spentKeys: AgreementKey[];
+  /** What was accepted for it and not yet answered for, by ascending number, without gaps. */
+  pending: Addressee[];
+  /** The next number to put into an envelope. */
+  cursor: number;
+  /** Envelopes with records that are out: the numbers in each, and whether the broker has it. */
+  inFlight: { readonly first: number; readonly last: number; taken: boolean }[];
+  /** Batches that came too early. */
+  readonly early: Map<number, BatchItem>;
+  /** Ids of what it sent us, as far as still in the inbox; made when it first numbers something again. */
+  receivedIds: Set<string> | undefined;
+  /** True while that set is being made: what it numbered again is not taken until then. */
+  gatheringIds: boolean;
+  readonly due: Due;
+  readonly contact: Contact;
+  readonly budget: { tokens: number; filledAt: number };
+  lastError: string | null;
+  /** The most records that go into one envelope: less where the broker found an envelope too large. */
+  batchLimit: number;
+}
+
+/** What has to be sent when the next commit begins. */
+export interface Due {
+  greeting: boolean;
+  hello: { answering: Uint8Array | null } | undefined;
+  ack: { gap: boolean } | undefined;
+  batchesSinceAck: number;
+  keys: boolean;
+  request: boolean;
+  answer: { nonce: Uint8Array } | undefined;
+}
+
+export interface Contact {
+  lastHeard: number | undefined;
+  /** What we asked and wait for. `cursorThen`: all numbers below had been sent before. */
+  asked: { readonly nonce: Uint8Array; readonly cursorThen: number; readonly by: 'greeting' | 'hello' }[];
+  attempts: number;
+  cancelRetry: (() => void) | undefined;
+  requestNonce: Uint8Array | undefined;
+  requests: number;
+  /** Nonce of the last message of ours that began a session: an answer may name it. */
+  initialNonce: Uint8Array | undefined;
+  rekeyNotBefore: number;
+  rekeys: number;
+  answerNotBefore: number;
+  strayNotBefore: number;
+  goneBackTo: number;
+  goBackNotBefore: number;
+  /** What it said it sends, and since when some of that is missing. */
+  announced: { readonly next: number; readonly since: number } | undefined;
+}
+
+export function newPeer(
+  id: DeviceId,
+  keys: DeviceKeys,
+  contexts: { readonly outContext: Uint8Array; readonly inContext: Uint8Array },
+  record: PairRecord | undefined,
+): Peer {
+  return {
+    id,
+    keys,
+    ...contexts,
+    ...(record === undefined ? blank() : fromRecord(record)),
+    envelopeKeys: new Map(),
+    spentKeys: [],
+    pending: [],
+    cursor: 1,
+    inFlight: [],
+    early: new Map(),
+    receivedIds: undefined,
+    gatheringIds: false,
+    due: {
+      greeting: false,
+      hello: undefined,
+      ack: undefined,
+      batchesSinceAck: 0,
+      keys: false,
+      request: false,
+      answer: undefined,
+    },
+    contact: {
+      lastHeard: undefined,
+      asked: [],
+      attempts: 0,
+      cancelRetry: undefined,
+      requestNonce: undefined,
+      requests: 0,
+      initialNonce: undefined,
+      rekeyNotBefore: 0,
+      rekeys: 0,
+      answerNotBefore: 0,
+      strayNotBefore: 0,
+      goneBackTo: 0,
+      goBackNotBefore: 0,
+      announced: undefined,
+    },
+    budget: { tokens: SIGNATURE_BURST, filledAt: 0 },
+    lastError: null,
+    batchLimit: 1024,
+  };
+}
+
+type Durable = Pick<
+  Peer,
+  | 'sessions'
+  | 'theirKeys'
+  | 'ourKeys'
+  | 'serial'
+  | 'seenSerials'
+  | 'outgoing'
+  | 'incoming'
+  | 'formerIncoming'
+  | 'frozen'
+>;
+
+function blank(): Durable {
+  return {
+    sessions: noSessions,
+    theirKeys: [],
+    ourKeys: [],
+    serial: 0,
+    seenSerials: nothingSeen,
+    outgoing: undefined,
+    incoming: undefined,
+    formerIncoming: [],
+    frozen: false,
+  };
+}
+
+export function toRecord(peer: Peer): PairRecord {
+  return {
+    sessions: peer.sessions.sessions.map((session) => ({
+      id: session.id,
+      ours: session.begunBy === 'us',
+      secret: session.secret.expose(),
+      established: session.established,
+      sent: session.sent,
+      seen: session.seen,
+    })),
+    retired: peer.sessions.retired,
+    theirKeys: peer.theirKeys,
+    ourKeys: peer.ourKeys,
+    serial: peer.serial,
+    seenSerials: peer.seenSerials,
+    outgoing: peer.outgoing === undefined ? null : { ...peer.outgoing },
+    incoming: peer.incoming === undefined ? null : { ...peer.incoming },
+    formerIncoming: peer.formerIncoming,
+    frozen: peer.frozen,
+  };
+}
+
+function fromRecord(record: PairRecord): Durable {
+  return {
+    sessions: {
+      sessions: record.sessions.map((session) => ({
+        id: session.id as SessionId,
+        begunBy: session.ours ? 'us' : 'them',
+        secret: new Secret(session.secret),
+        established: session.established,
+        sent: session.sent,
+        seen: toSeen(session.seen),
+      })),
+      retired: record.retired as readonly SessionId[],
+    },
+    theirKeys: record.theirKeys.map(toKey),
+    ourKeys: record.ourKeys.map(toKey),
+    serial: record.serial,
+    seenSerials: toSeen(record.seenSerials),
+    outgoing: record.outgoing ?? undefined,
+    incoming: record.incoming ?? undefined,
+    formerIncoming: record.formerIncoming,
+    frozen: record.frozen,
+  };
+}
+
+function toKey(bytes: Uint8Array): AgreementKey {
+  const parsed = parseAgreementKey(bytes);
+  if ('refused' in parsed) throw new Error('a stored one-time key is not one');
+  return parsed.ok;
+}
+
+function toSeen(runs: readonly (readonly number[])[]): SeenNumbers {
+  return runs.map(([first = 0, last = 0]) => [first, last] as const);
+}
+
+export const SIGNATURE_BURST = 20;
+const SIGNATURES_PER_SECOND = 4;
+
+/** A signature check costs far more than a MAC, so each claimed sender has a budget of them. */
+export function spendSignatureCheck(peer: Peer, elapsed: number): boolean {
+  const earned = ((elapsed - peer.budget.filledAt) * SIGNATURES_PER_SECOND) / 1000;
+  peer.budget.tokens = Math.min(SIGNATURE_BURST, peer.budget.tokens + Math.max(0, earned));
+  peer.budget.filledAt = elapsed;
+  if (peer.budget.tokens < 1) return false;
+  peer.budget.tokens -= 1;
+  return true;
+}

@@ -1,0 +1,310 @@
+/**
+ * From a packet to its effects. Packets wait in a bounded queue; each is handled whole, in one go, and what it
+ * changes is committed before anything of it can be seen from outside.
+ */
+import { toHex } from '../../entities/bytes.ts';
+import { labelledHash } from '../../entities/crypto.ts';
+import { type Arrival, arrive } from '../../entities/incoming-stream.ts';
+import { retireSession, type SessionId } from '../../entities/session-set.ts';
+import { utf8 } from '../../entities/text.ts';
+import { decodeEnvelope, type Opened } from '../../entities/wire/envelope.ts';
+import type { AckItem, BatchItem, ContentRecord, Item } from '../../entities/wire/items.ts';
+import type { PoisonRecord } from '../ports/records.ts';
+import type { Contact } from './contact.ts';
+import type { Inbox } from './inbox.ts';
+import type { Office } from './office.ts';
+import { checkSigned, openParcel } from './opening.ts';
+import type { Outbox } from './outbox.ts';
+import type { Peer } from './peer.ts';
+import type { Ratchets } from './ratchets.ts';
+import { dropRetired, packetNonce, pairChanged } from './sealing.ts';
+
+const MAX_QUEUED = 4096;
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
+/** Packets handled before others get a turn. */
+const PACKETS_PER_TURN = 64;
+const MAX_EARLY = 128;
+/** Attempts that may bring the program down before the cause is put aside. */
+const ATTEMPTS = 2;
+
+export interface Receiving {
+  packet(bytes: Uint8Array): void;
+  /** How many packets wait. */
+  waiting(): number;
+  /** Handles all that waits, at once. */
+  drain(): void;
+  loadPoison(stored: ReadonlyMap<string, PoisonRecord>): void;
+}
+
+export interface ReceivingParts {
+  readonly office: Office;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly ratchets: Ratchets;
+  readonly contact: Contact;
+  /** Entries of the membership log arrived. */
+  readonly onEntries: (peer: Peer, entries: readonly Uint8Array[]) => void;
+}
+
+export function createReceiving(parts: ReceivingParts): Receiving {
+  const { office, outbox, inbox, ratchets, contact, onEntries } = parts;
+  const queue: Uint8Array[] = [];
+  let head = 0;
+  let queuedBytes = 0;
+  let scheduled = false;
+  const poison = new Map<string, number>();
+  /** What is being worked on, should it bring the program down. */
+  let suspects: string[] = [];
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    office.clock.after(0, () => {
+      scheduled = false;
+      turn(PACKETS_PER_TURN);
+      if (head < queue.length) schedule();
+    });
+  }
+
+  function turn(most: number): void {
+    for (let i = 0; i < most; i++) {
+      const packet = queue[head];
+      if (packet === undefined) break;
+      head++;
+      queuedBytes -= packet.length;
+      if (head === queue.length) {
+        queue.length = 0;
+        head = 0;
+      }
+      handle(packet);
+    }
+  }
+
+  function handle(packet: Uint8Array): void {
+    suspects = [];
+    try {
+      if (poison.size > 0 && isPoison(suspectPacket(packet))) return office.count('quarantined');
+      open(packet);
+    } catch (error) {
+      condemn(packet, error);
+    }
+  }
+
+  function suspectPacket(packet: Uint8Array): string {
+    return toHex(labelledHash(office.hash, 'poison v1', packet));
+  }
+
+  function suspectOf(kind: string, what: string): string {
+    return toHex(labelledHash(office.hash, 'poison v1', utf8(`${kind} ${what}`)));
+  }
+
+  function isPoison(name: string): boolean {
+    return (poison.get(name) ?? 0) >= ATTEMPTS;
+  }
+
+  /**
+   * A trap or a bug. The state in memory cannot be trusted any more, so the process ends; before that, what it
+   * was working on is marked, past the commit cycle, whose changes must not be written.
+   */
+  function condemn(packet: Uint8Array, error: unknown): void {
+    office.cycle.stop();
+    const lastAt = office.clock.now();
+    const marks = [suspectPacket(packet), ...suspects].map((key) => {
+      const attempts = (poison.get(key) ?? 0) + 1;
+      const kept = attempts >= ATTEMPTS ? packet : null;
+      return { kind: 'poison', key, put: { attempts, lastAt, packet: kept } } as const;
+    });
+    office.keystore.commit(marks).then(
+      () => office.fatal(error),
+      () => office.fatal(error),
+    );
+  }
+
+  function open(packet: Uint8Array): void {
+    const decoded = decodeEnvelope(packet);
+    if ('refused' in decoded) return office.count(decoded.refused);
+    const { envelope } = decoded.ok;
+    const peer = office.peers.get(envelope.from);
+    if (peer === undefined) return office.count('sender-unknown');
+    if (envelope.kind === 'sealed' || envelope.kind === 'initial')
+      return openSealed(peer, decoded.ok, packet);
+    const checked = checkSigned(office, peer, envelope, decoded.ok.covered);
+    if ('refused' in checked) return office.count(checked.refused);
+    switch (envelope.kind) {
+      case 'greeting':
+        return contact.onGreeting(peer, envelope);
+      case 'request':
+        return contact.onRequest(peer, envelope);
+      case 'answer':
+        return contact.onAnswer(peer, envelope);
+    }
+  }
+
+  function openSealed(peer: Peer, opened: Opened, packet: Uint8Array): void {
+    const parcel = openParcel(office, ratchets, peer, opened, (session) => {
+      const name = suspectOf('session', session);
+      if (isPoison(name)) giveUpSession(peer, session, name);
+      suspects.push(name);
+    });
+    if ('refused' in parcel) {
+      office.count(parcel.refused);
+      if (parcel.refused === 'undecryptable') contact.onWedged(peer);
+      if (parcel.refused === 'session-unknown' || parcel.refused === 'session-retired') contact.onStray(peer);
+      if (parcel.refused === 'key-unknown') contact.onKeyUnknown(peer, packetNonce(office, packet));
+      return;
+    }
+    contact.heard(peer);
+    peer.contact.rekeys = 0;
+    for (const item of parcel.ok.items) take(peer, item);
+  }
+
+  function giveUpSession(peer: Peer, session: SessionId, name: string): void {
+    const before = peer.sessions.sessions;
+    peer.sessions = retireSession(peer.sessions, session);
+    dropRetired(peer, before, ratchets);
+    pairChanged(office, peer);
+    poison.delete(name);
+    office.cycle.change('poison', name, () => undefined);
+    contact.onWedged(peer);
+  }
+
+  function take(peer: Peer, item: Item): void {
+    switch (item.kind) {
+      case 'batch':
+        return takeBatch(peer, item);
+      case 'ack':
+        return takeAck(peer, item);
+      case 'hello':
+        return contact.onHello(peer, item);
+      case 'keys':
+        peer.theirKeys = item.keys.filter(
+          (key) => !peer.spentKeys.some((spent) => toHex(spent) === toHex(key)),
+        );
+        return pairChanged(office, peer);
+      case 'entries':
+        return onEntries(peer, item.entries);
+      case 'unknown':
+        return office.count('item-unknown');
+    }
+  }
+
+  function takeAck(peer: Peer, ack: AckItem): void {
+    const outcome = outbox.acknowledge(peer, ack);
+    if (outcome === 'ahead') return contact.onAhead(peer);
+    if (ack.gap) contact.onGap(peer, ack);
+    office.cycle.wake();
+  }
+
+  function takeBatch(peer: Peer, batch: BatchItem): void {
+    if (batch.moved && !knowsIds(peer)) return office.count('batch-waits-for-ids');
+    const arrival = arrive(peer.incoming, peer.formerIncoming, batch);
+    if (typeof arrival === 'string') return setAside(peer, batch, arrival);
+    const contents = arrival.taken.flatMap((record, i) =>
+      record.kind === 'content' ? [{ number: arrival.first + i, content: record }] : [],
+    );
+    const bytes = contents.reduce((sum, { content }) => sum + content.payload.length, 0);
+    if (!inbox.hasRoomFor(bytes)) {
+      office.report({ what: 'inbox-full', device: peer.id, count: contents.length });
+      return;
+    }
+    deliver(peer, batch, arrival, contents);
+    const next = peer.early.get(arrival.stream.through + 1);
+    forgetEarly(peer);
+    if (next !== undefined) takeBatch(peer, next);
+  }
+
+  function deliver(
+    peer: Peer,
+    batch: BatchItem,
+    arrival: Exclude<Arrival, string>,
+    contents: readonly { readonly number: number; readonly content: ContentRecord }[],
+  ): void {
+    const name = suspectOf('batch', `${peer.id} ${toHex(batch.stream)} ${arrival.first}`);
+    const quarantined = isPoison(name);
+    suspects.push(name);
+    if (arrival.lost > 0) office.report({ what: 'messages-lost', device: peer.id, count: arrival.lost });
+    if (peer.incoming !== undefined && toHex(peer.incoming.id) !== toHex(batch.stream)) {
+      peer.formerIncoming = [peer.incoming.id, ...peer.formerIncoming].slice(0, 8);
+    }
+    const ids = peer.receivedIds;
+    const fresh = batch.moved ? contents.filter(({ content }) => !ids?.has(toHex(content.id))) : contents;
+    for (const { content } of fresh) ids?.add(toHex(content.id));
+    if (quarantined) {
+      office.report({ what: 'batch-quarantined', device: peer.id, count: contents.length });
+      const numbers = contents.map(({ number }) => number);
+      peer.incoming = { ...arrival.stream, refused: [...arrival.stream.refused, ...numbers].slice(-1024) };
+    } else {
+      peer.incoming = arrival.stream;
+      if (fresh.length > 0) inbox.deliver(peer.id, batch.stream, fresh);
+    }
+    peer.due.ack = { gap: false };
+    peer.due.batchesSinceAck += 1;
+    pairChanged(office, peer);
+  }
+
+  function setAside(peer: Peer, batch: BatchItem, why: Extract<Arrival, string>): void {
+    office.count(`batch-${why}`);
+    if (why === 'stale') return;
+    if (why === 'conflict') {
+      peer.due.hello ??= { answering: null };
+    } else if (why === 'duplicate') {
+      peer.due.ack ??= { gap: false };
+    } else {
+      if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
+      // Asked for once; if that is lost too, the sender's own question finds it out.
+      if (peer.early.size === 1 || peer.early.size % 16 === 0) peer.due.ack = { gap: true };
+    }
+    office.cycle.wake();
+  }
+
+  function forgetEarly(peer: Peer): void {
+    const through = peer.incoming?.through ?? 0;
+    for (const [first, batch] of peer.early) {
+      if (
+        first + batch.records.length - 1 <= through ||
+        toHex(batch.stream) !== toHex(peer.incoming?.id ?? batch.stream)
+      ) {
+        peer.early.delete(first);
+      }
+    }
+  }
+
+  /** Before the first batch that was numbered again is taken, the ids of what this peer sent are collected. */
+  function knowsIds(peer: Peer): boolean {
+    if (peer.receivedIds !== undefined) return true;
+    if (peer.gatheringIds) return false;
+    peer.gatheringIds = true;
+    office.cycle
+      .settled()
+      .then(() => inbox.idsFrom(peer.id))
+      .then(
+        (ids) => {
+          peer.receivedIds = ids;
+          peer.gatheringIds = false;
+          // The batch that asked was not taken: the sender is told where we stand.
+          peer.due.ack = { gap: true };
+          office.cycle.wake();
+        },
+        (error: unknown) => office.fatal(error),
+      );
+    return false;
+  }
+
+  return {
+    packet(bytes) {
+      if (queue.length - head >= MAX_QUEUED || queuedBytes + bytes.length > MAX_QUEUED_BYTES) {
+        return office.count('queue-overflow');
+      }
+      queue.push(bytes);
+      queuedBytes += bytes.length;
+      schedule();
+    },
+    waiting: () => queue.length - head,
+    drain() {
+      turn(Number.POSITIVE_INFINITY);
+    },
+    loadPoison(stored) {
+      for (const [key, record] of stored) poison.set(key, record.attempts);
+    },
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * The real engine, watched: every ratchet key that encrypts is noted with what it encrypted, and what left can be
+ * looked up again by its ciphertext, so that checks at the ports see plaintext without breaking anything.
+ */
+
+import { readPreKeyMessage } from '../../src/drivers/vodozemac/olm-message.ts';
+import { toHex } from '../../src/entities/bytes.ts';
+import type { Account, Engine, Session } from '../../src/usecases/ports/engine.ts';
+
+export class WatchedEngine implements Engine {
+  readonly #engine: Engine;
+  readonly #plaintexts = new Map<string, Uint8Array>();
+  readonly #byKey = new Map<string, Uint8Array>();
+  readonly onKeyReuse: (before: Uint8Array, now: Uint8Array) => void;
+
+  constructor(engine: Engine, onKeyReuse: (before: Uint8Array, now: Uint8Array) => void) {
+    this.#engine = engine;
+    this.onKeyReuse = onKeyReuse;
+  }
+
+  plaintextOf(body: Uint8Array): Uint8Array | undefined {
+    return this.#plaintexts.get(toHex(body));
+  }
+
+  #session(session: Session): Session {
+    const note = (body: Uint8Array, type: 0 | 1, plaintext: Uint8Array): void => {
+      this.#plaintexts.set(toHex(body), plaintext);
+      const key = ratchetKeyOf(body, type);
+      const before = this.#byKey.get(key);
+      if (before !== undefined && toHex(before) !== toHex(plaintext)) this.onKeyReuse(before, plaintext);
+      this.#byKey.set(key, plaintext);
+    };
+    return {
+      id: session.id,
+      get established() {
+        return session.established;
+      },
+      encrypt(plaintext) {
+        const message = session.encrypt(plaintext);
+        note(message.body, message.type, plaintext.slice());
+        return message;
+      },
+      decrypt: (message) => session.decrypt(message),
+      matches: (message) => session.matches(message),
+      pickle: (key) => session.pickle(key),
+      dispose: () => session.dispose(),
+    };
+  }
+
+  #account(account: Account): Account {
+    return {
+      keys: account.keys,
+      sign: (statement) => account.sign(statement),
+      createOneTimeKeys: (count) => account.createOneTimeKeys(count),
+      burnOneTimeKey: (key) => account.burnOneTimeKey(key),
+      startSession: (peer, key) => this.#session(account.startSession(peer, key)),
+      acceptSession: (peer, body) => {
+        const accepted = account.acceptSession(peer, body);
+        if ('refused' in accepted) return accepted;
+        return { ok: { ...accepted.ok, session: this.#session(accepted.ok.session) } };
+      },
+      oneTimeKeyIn: (body) => account.oneTimeKeyIn(body),
+      pickle: (key) => account.pickle(key),
+      dispose: () => account.dispose(),
+    };
+  }
+
+  createAccount: Engine['createAccount'] = () => this.#account(this.#engine.createAccount());
+  restoreAccount: Engine['restoreAccount'] = (pickle, key) =>
+    this.#account(this.#engine.restoreAccount(pickle, key));
+  restoreSession: Engine['restoreSession'] = (pickle, key) =>
+    this.#session(this.#engine.restoreSession(pickle, key));
+  verify: Engine['verify'] = (key, statement, signature) => this.#engine.verify(key, statement, signature);
+  createGroupSession: Engine['createGroupSession'] = () => this.#engine.createGroupSession();
+  restoreOutboundGroupSession: Engine['restoreOutboundGroupSession'] = (pickle, key) =>
+    this.#engine.restoreOutboundGroupSession(pickle, key);
+  acceptGroupSession: Engine['acceptGroupSession'] = (key) => this.#engine.acceptGroupSession(key);
+  importGroupSession: Engine['importGroupSession'] = (key) => this.#engine.importGroupSession(key);
+  restoreInboundGroupSession: Engine['restoreInboundGroupSession'] = (pickle, key) =>
+    this.#engine.restoreInboundGroupSession(pickle, key);
+}
+
+/**
+ * Ratchet key and index of an Olm message: together they name one message key. In a message of type 0 the inner
+ * message is the last field.
+ */
+function ratchetKeyOf(body: Uint8Array, type: 0 | 1): string {
+  if (type === 1) return toHex(body.subarray(0, indexEnd(body, 0)));
+  if (readPreKeyMessage(body) === undefined) throw new Error('the engine made a message that cannot be read');
+  // Version, three fields of 34 bytes, then the inner message's tag and length.
+  let at = 1 + 3 * 34 + 1;
+  while (((body[at++] ?? 0) & 0x80) !== 0);
+  return toHex(body.subarray(at, indexEnd(body, at)));
+}
+
+/** Version byte, tag and length and 32 bytes of ratchet key, tag and varint of the index. */
+function indexEnd(body: Uint8Array, start: number): number {
+  let at = start + 1 + 34 + 1;
+  while (((body[at++] ?? 0) & 0x80) !== 0);
+  return at;
+}
