@@ -24,7 +24,7 @@ export interface CommitCycle {
   afterwards(effect: () => void): void;
   /** Says that `prepare` has something to do. */
   wake(): void;
-  /** Resolves when everything is written and every effect has run. */
+  /** Resolves when everything is written and every effect has run, or when the cycle was stopped. */
   settled(): Promise<void>;
   /** Ends without writing what is waiting. */
   stop(): void;
@@ -54,7 +54,7 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
     Promise.resolve()
       .then(run)
       .catch((error: unknown) => {
-        stopped = true;
+        stop();
         fatal(error);
       });
   }
@@ -72,10 +72,18 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
       for (const effect of released) effect();
     }
     running = false;
-    if (stopped) return;
+    release();
+  }
+
+  function release(): void {
     const done = waiting;
     waiting = [];
     for (const resolve of done) resolve();
+  }
+
+  function stop(): void {
+    stopped = true;
+    release();
   }
 
   function note<Kind extends RecordKind>(
@@ -108,8 +116,6 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
         waiting.push(resolve);
       });
     },
-    stop() {
-      stopped = true;
-    },
+    stop,
   };
 }

@@ -86,4 +86,3 @@ AiBr0CD99YsXH58470aDs+gPvNnoo8KUoaCeatI5vq6XcQ==
 -----END CERTIFICATE-----
 `,
 };
-

@@ -75,7 +75,8 @@ export async function startFakeBroker(
 /** What an honest broker says to CONNECT and SUBSCRIBE; everything else is left to the test. */
 export function welcome(caller: Caller, packet: FakePacket, properties: readonly number[] = []): void {
   if (packet.type === CONNECT) {
-    if (caller.version === 5) caller.send(0x20, 3 + properties.length, 0, 0, properties.length, ...properties);
+    if (caller.version === 5)
+      caller.send(0x20, 3 + properties.length, 0, 0, properties.length, ...properties);
     else caller.send(0x20, 2, 0, 0);
   } else if (packet.type === SUBSCRIBE) {
     const [high = 0, low = 0] = packet.body;

@@ -50,7 +50,10 @@ export async function startMosquitto(settings: MosquittoSettings = {}): Promise<
   const program = PROGRAM;
   const home = await mkdtemp(join(tmpdir(), 'mesh-mosquitto-'));
   const [port, tlsPort, webSocketPort] = await Promise.all([freePort(), freePort(), freePort()]);
-  await writeFile(join(home, 'mosquitto.conf'), await configuration(home, settings, port, tlsPort, webSocketPort));
+  await writeFile(
+    join(home, 'mosquitto.conf'),
+    await configuration(home, settings, port, tlsPort, webSocketPort),
+  );
   const listening = [port];
   if (settings.tls !== undefined) listening.push(tlsPort);
   if (settings.webSockets === true) listening.push(webSocketPort);
@@ -67,7 +70,8 @@ export async function startMosquitto(settings: MosquittoSettings = {}): Promise<
   const end = (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
     const ending = child;
     child = undefined;
-    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return Promise.resolve();
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null)
+      return Promise.resolve();
     return new Promise((resolve) => {
       ending.once('exit', () => resolve());
       ending.kill(signal);

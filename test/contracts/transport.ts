@@ -116,7 +116,8 @@ export function transportContract(makeWorld: () => Promise<TransportWorld>): voi
       for (const bytes of sent) expect(await laptop.transport.publish(PHONE, bytes)).toBe('taken');
       await phone.saw.has(4);
       expect(phone.saw.packets).toHaveLength(4);
-      for (const [i, bytes] of sent.entries()) expect(Buffer.compare(bytes, phone.saw.packets[i] ?? bytes)).toBe(0);
+      for (const [i, bytes] of sent.entries())
+        expect(Buffer.compare(bytes, phone.saw.packets[i] ?? bytes)).toBe(0);
       expect(phone.saw.packets[0]).toHaveLength(0);
     });
 

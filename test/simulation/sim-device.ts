@@ -2,7 +2,7 @@
 
 import { createSealedKeystore, openSealedKeystore } from '../../src/adapters/keystore/sealed-keystore.ts';
 import { deriveStoreKeys, type StoreKeys } from '../../src/adapters/keystore/store-keys.ts';
-import { type DiskImage, MemoryDisk } from '../../src/adapters/memory/memory-key-value.ts';
+import { type DiskImage, MemoryDisk, PowerCut } from '../../src/adapters/memory/memory-key-value.ts';
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
 import type { Party } from '../../src/entities/pair-keys.ts';
@@ -136,8 +136,14 @@ export class SimDevice {
   }
 
   async stop(): Promise<void> {
-    await this.messenger?.close();
-    await this.#keystore?.close();
+    try {
+      await this.messenger?.close();
+      await this.#keystore?.close();
+    } catch (error) {
+      // The power may go in the middle of a clean stop too.
+      if (!(error instanceof PowerCut)) throw error;
+      this.messenger?.abandon();
+    }
     this.#gone();
   }
 

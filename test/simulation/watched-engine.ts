@@ -1,6 +1,6 @@
 /**
- * The real engine, watched: every ratchet key that encrypts is noted with what it encrypted, and what left can be
- * looked up again by its ciphertext, so that checks at the ports see plaintext without breaking anything.
+ * The real engine, watched: every ratchet key is noted with what it encrypted and showed, and what left can be looked
+ * up again by its ciphertext, so that checks at the ports see plaintext without breaking anything.
  */
 
 import { readPreKeyMessage } from '../../src/drivers/vodozemac/olm-message.ts';
@@ -10,7 +10,8 @@ import type { Account, Engine, Session } from '../../src/usecases/ports/engine.t
 export class WatchedEngine implements Engine {
   readonly #engine: Engine;
   readonly #plaintexts = new Map<string, Uint8Array>();
-  readonly #byKey = new Map<string, Uint8Array>();
+  readonly #keys = new Map<string, string>();
+  readonly #shownByKey = new Map<string, Uint8Array>();
   readonly onKeyReuse: (before: Uint8Array, now: Uint8Array) => void;
 
   constructor(engine: Engine, onKeyReuse: (before: Uint8Array, now: Uint8Array) => void) {
@@ -22,13 +23,21 @@ export class WatchedEngine implements Engine {
     return this.#plaintexts.get(toHex(body));
   }
 
+  /** This ciphertext has left its device. One that never did, because the power went, harms nobody. */
+  left(body: Uint8Array): void {
+    const name = toHex(body);
+    const key = this.#keys.get(name);
+    const plaintext = this.#plaintexts.get(name);
+    if (key === undefined || plaintext === undefined) return;
+    const before = this.#shownByKey.get(key);
+    if (before !== undefined && toHex(before) !== toHex(plaintext)) this.onKeyReuse(before, plaintext);
+    this.#shownByKey.set(key, plaintext);
+  }
+
   #session(session: Session): Session {
     const note = (body: Uint8Array, type: 0 | 1, plaintext: Uint8Array): void => {
       this.#plaintexts.set(toHex(body), plaintext);
-      const key = ratchetKeyOf(body, type);
-      const before = this.#byKey.get(key);
-      if (before !== undefined && toHex(before) !== toHex(plaintext)) this.onKeyReuse(before, plaintext);
-      this.#byKey.set(key, plaintext);
+      this.#keys.set(toHex(body), ratchetKeyOf(body, type));
     };
     return {
       id: session.id,

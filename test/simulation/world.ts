@@ -347,6 +347,7 @@ class World {
     envelope: { readonly body: Uint8Array; readonly attached: readonly Uint8Array[] },
     pair: NonNullable<ReturnType<SimDevice['committed']['get']>>,
   ): void {
+    this.#engine?.left(envelope.body);
     const plaintext = this.#engine?.plaintextOf(envelope.body);
     if (plaintext === undefined) return;
     const core = decodeCore(plaintext);
@@ -448,8 +449,9 @@ class World {
       if (state === 'delivered' && times !== 1)
         this.#fail(`P3: ${where} is said to be delivered and is not there`);
       else if (state === 'cancelled' && promised.cancelled && times === 0) continue;
-      else if (state !== 'delivered')
-        this.#fail(`P3: ${where} has not ended: ${state}, arrived ${times} times`);
+      else if (state !== 'delivered') {
+        this.#fail(`P3: ${where} has not ended: ${state}, arrived ${times} times\n${pairState(promised)}`);
+      }
     }
     this.#check();
   }
@@ -464,6 +466,20 @@ class World {
   #fail(message: string): void {
     this.#failure ??= new Problem(`step ${this.#stepNow}: ${message}`);
   }
+}
+
+/** What both ends hold of a pair, for whoever looks for the reason. */
+function pairState({ from, to }: Promised): string {
+  const end = (device: SimDevice, other: SimDevice): string => {
+    const { sessions, outgoing, incoming, frozen, theirKeys, ourKeys } =
+      device.committed.get(other.party.id) ?? {};
+    const peer = device.messenger?.status().peers.find(({ deviceId }) => deviceId === other.party.id);
+    const brief = (key: string, value: unknown): unknown =>
+      value instanceof Uint8Array ? toHex(value).slice(0, 8) : key === 'secret' ? undefined : value;
+    const state = { sessions, outgoing, incoming, frozen, theirKeys, ourKeys, peer };
+    return `${device.name}: ${JSON.stringify(state, brief)} ${JSON.stringify(device.messenger?.status().counts)}`;
+  };
+  return `${end(from, to)}\n${end(to, from)}`;
 }
 
 function digest(bytes: Uint8Array): string {

@@ -184,6 +184,8 @@ export class Connection {
     const client = this.#client;
     client.on('error', (error) => {
       this.#cause ??= error;
+      // MQTT.js goes on after what it cannot parse, and deaf: it then waits for answers that it has skipped.
+      this.#finish(this.#why(isUnexplained(error) ? 'malformed packet' : undefined));
     });
     this.#stream.on('error', (error) => {
       this.#cause ??= error;
@@ -231,7 +233,7 @@ export class Connection {
     else this.#watch = this.#clock.after(left, () => this.#checkAnswers());
   }
 
-  #why(): MeshError {
+  #why(protocolError?: string): MeshError {
     if (this.#disconnectReason !== undefined) {
       // "Normal disconnection" of a broker that has no better reason is a lost connection to us.
       return this.#disconnectReason === 0
@@ -244,6 +246,9 @@ export class Connection {
     }
     if (cause instanceof Error && /^(?:Keepalive|connack) timeout$/.test(cause.message)) {
       return new MeshError('broker-silent', this.#named, cause);
+    }
+    if (protocolError !== undefined) {
+      return new MeshError('broker-protocol', { broker: this.#broker, reason: protocolError }, cause);
     }
     return socketFailure(this.#broker, cause, true);
   }
@@ -305,6 +310,11 @@ function clientOptions(plan: Plan, version: ProtocolVersion): IClientOptions {
         }
       : {}),
   };
+}
+
+/** The errors of sockets and brokers carry a code; the parser's do not. */
+function isUnexplained(error: Error): boolean {
+  return !('code' in error);
 }
 
 function outcomeOf(error: Error): PublishOutcome {

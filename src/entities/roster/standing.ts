@@ -67,7 +67,7 @@ export function standingOf(genesis: Entry, log: Log): Standing {
   }
 
   const within = new Map<DeviceId, ReadonlySet<EntryHash>>();
-  for (const [author, ends] of cuts) within.set(author, sharedChain(log, author, ends));
+  for (const [author, ends] of cuts) within.set(author, sharedChain(log, ends));
 
   /** Says nothing about whether the author is counted. */
   const isInForce = (entry: Entry): boolean => {
@@ -98,16 +98,16 @@ export function standingOf(genesis: Entry, log: Log): Standing {
 }
 
 /**
- * The entries of `author` that lie within every cut. Ancestors are those of the author's own chain: an entry
+ * The entries that lie within every cut. A cut in another author's chain holds none of the target's. Ancestors are those of the author's own chain: an entry
  * has one predecessor there, which is known whenever the entry is. What else the author said it had seen is
  * a claim of a device that is no longer trusted, and would let it draw other branches of a fork in.
  */
-function sharedChain(log: Log, author: DeviceId, ends: ReadonlySet<EntryHash | null>): Set<EntryHash> {
+function sharedChain(log: Log, ends: ReadonlySet<EntryHash | null>): Set<EntryHash> {
   let shared: Set<EntryHash> | undefined;
   for (const end of ends) {
     const chain = new Set<EntryHash>();
     let entry = end === null ? undefined : log.get(end);
-    while (entry !== undefined && entry.author.id === author) {
+    while (entry !== undefined) {
       if (shared === undefined || shared.has(entry.hash)) chain.add(entry.hash);
       entry = entry.previous === null ? undefined : log.get(entry.previous);
     }

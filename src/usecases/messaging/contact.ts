@@ -103,6 +103,22 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
     office.cycle.wake();
   }
 
+  /** Records are out: unless they get through, the peer is asked, after pauses that double while they do not. */
+  function watch(peer: Peer): void {
+    const { contact } = peer;
+    if (contact.cancelRetry !== undefined || peer.inFlight.length === 0) return;
+    const through = peer.outgoing?.through ?? 0;
+    contact.stalls = through === contact.stalledAt ? contact.stalls + 1 : 0;
+    contact.stalledAt = through;
+    const pause = Math.min(LONGEST_PAUSE, STALL * 2 ** contact.stalls);
+    contact.cancelRetry = clock.after(pause, () => {
+      contact.cancelRetry = undefined;
+      if (!office.isOnline() || peer.inFlight.length === 0) return;
+      if ((peer.outgoing?.through ?? 0) > through) watch(peer);
+      else greet(peer);
+    });
+  }
+
   /** Sees to it that there is a session to send on; at most one new one a minute, and fewer if that helps not. */
   function rekey(peer: Peer): void {
     const { contact } = peer;
@@ -219,6 +235,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
         peer.contact.attempts = 0;
       }
       settleMarks(peer, hello, asked?.cursorThen);
+      watch(peer);
       if (hello.sending === null) peer.contact.announced = undefined;
       else peer.contact.announced = { next: hello.sending.next, since: clock.elapsed() };
       if (hello.keysLeft <= RESERVE_LOW) peer.due.keys = true;
@@ -301,13 +318,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       };
     },
 
-    watch(peer) {
-      if (peer.contact.cancelRetry !== undefined || peer.inFlight.length === 0) return;
-      peer.contact.cancelRetry = clock.after(STALL, () => {
-        peer.contact.cancelRetry = undefined;
-        if (office.isOnline() && peer.inFlight.length > 0) greet(peer);
-      });
-    },
+    watch,
 
     checkWithheld() {
       for (const peer of office.peers.values()) {

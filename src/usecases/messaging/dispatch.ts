@@ -68,6 +68,11 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
   /** Sends one parcel, if there is anything for it and a session to send it in. */
   function parcelFor(peer: Peer): boolean {
     const { due } = peer;
+    if (due.ack !== undefined && peer.incoming === undefined) {
+      // Nothing was received that an acknowledgement could name; a hello can say even that.
+      if (due.ack.gap) due.hello ??= { answering: null };
+      due.ack = undefined;
+    }
     const batch = peer.inFlight.length < window() ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&

@@ -5,7 +5,6 @@
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { ContentRecord } from '../../entities/wire/items.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { CursorRecord, InboxMessageRecord, InboxRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 
@@ -53,8 +52,8 @@ export interface Inbox {
   stats(): { readonly batches: number; readonly bytes: number };
 }
 
-export function createInbox(office: Office, runningTime: () => number, clock: Clock): Inbox {
-  const { cycle, keystore } = office;
+export function createInbox(office: Office): Inbox {
+  const { cycle, keystore, clock, runningTime } = office;
   /** Durable batches only, by ascending number. */
   let held: Held[] = [];
   let next = 1;

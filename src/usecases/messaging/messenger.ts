@@ -159,6 +159,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     accountChanged() {
       cycle.change('account', 'self', () => parts.account.pickle(parts.pickleKey));
     },
+    runningTime,
     isOnline: () => online,
     count(reason) {
       counts[reason] = (counts[reason] ?? 0) + 1;
@@ -186,7 +187,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const ratchets = createRatchets(engine, parts.pickleKey, cycle, pickles);
   const sealing = createSealing(office, ratchets);
   const outbox = createOutbox(office);
-  const inbox = createInbox(office, runningTime, clock);
+  const inbox = createInbox(office);
   const contact = createContact(office, outbox, ratchets, sealing);
   const receiving = createReceiving({
     office,

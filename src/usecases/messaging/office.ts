@@ -40,6 +40,8 @@ export interface Office extends MessagingPorts {
   heads(): readonly Uint8Array[];
   /** The account's keys changed: it goes into the next commit. */
   accountChanged(): void;
+  /** Milliseconds that this device has been running, in all its runs: no jump of a clock changes it. */
+  runningTime(): number;
   isOnline(): boolean;
   /** Counts something that was dropped or refused, by its reason. */
   count(reason: string): void;

@@ -156,7 +156,7 @@ export function createOutbox(office: Office): Outbox {
     const key = String(lot.number);
     cycle.change('lot', key, () => undefined);
     cycle.change('goods', key, () => undefined);
-    const endedAt = office.clock.now();
+    const endedAt = Math.floor(office.runningTime());
     cycle.change('ended', key, () => ({ endedAt, messages: lot.messages.map(messageRecord) }));
   }
 
@@ -405,7 +405,7 @@ export function createOutbox(office: Office): Outbox {
     async forgetEnded() {
       for (const key of office.keystore.keys('ended')) {
         const record = await office.keystore.read('ended', key);
-        if (record === undefined || office.clock.now() - record.endedAt < ENDED_VISIBLE) continue;
+        if (record === undefined || office.runningTime() - record.endedAt < ENDED_VISIBLE) continue;
         for (const message of record.messages) {
           const id = toHex(message.id);
           if ((await office.keystore.read('chosen', id)) === Number(key)) {

@@ -78,6 +78,8 @@ export interface Contact {
   rekeys: number;
   answerNotBefore: number;
   strayNotBefore: number;
+  stalledAt: number;
+  stalls: number;
   goneBackTo: number;
   goBackNotBefore: number;
   /** What it said it sends, and since when some of that is missing. */
@@ -124,6 +126,8 @@ export function newPeer(
       rekeys: 0,
       answerNotBefore: 0,
       strayNotBefore: 0,
+      stalledAt: -1,
+      stalls: 0,
       goneBackTo: 0,
       goBackNotBefore: 0,
       announced: undefined,

@@ -196,7 +196,10 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   }
 
   function takeBatch(peer: Peer, batch: BatchItem): void {
-    if (batch.moved && !knowsIds(peer)) return office.count('batch-waits-for-ids');
+    if (batch.moved && !knowsIds(peer)) {
+      if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
+      return office.count('batch-waits-for-ids');
+    }
     const arrival = arrive(peer.incoming, peer.formerIncoming, batch);
     if (typeof arrival === 'string') return setAside(peer, batch, arrival);
     const contents = arrival.taken.flatMap((record, i) =>
@@ -281,8 +284,9 @@ export function createReceiving(parts: ReceivingParts): Receiving {
         (ids) => {
           peer.receivedIds = ids;
           peer.gatheringIds = false;
-          // The batch that asked was not taken: the sender is told where we stand.
-          peer.due.ack = { gap: true };
+          const waited = [...peer.early.values()].sort((a, b) => a.first - b.first);
+          peer.early.clear();
+          for (const batch of waited) takeBatch(peer, batch);
           office.cycle.wake();
         },
         (error: unknown) => office.fatal(error),

@@ -118,6 +118,7 @@ export interface AddresseeRecord {
 export type DeliveryEnd = 'delivered' | 'expired' | 'failed' | 'cancelled';
 
 export interface EndedRecord {
+  /** In running time. */
   readonly endedAt: number;
   readonly messages: readonly MessageRecord[];
 }

@@ -37,21 +37,24 @@ class Only311 extends Map<string, 4 | 5> {
   }
 }
 
-describe.skipIf(!hasMosquitto)(`MQTT.js over Mosquitto${hasMosquitto ? '' : ` (${withoutMosquitto})`}`, () => {
-  describe('with MQTT 5', () => {
-    transportContract(overMosquitto(({ url }) => url, { persistence: true }, new Map()));
-  });
+describe.skipIf(!hasMosquitto)(
+  `MQTT.js over Mosquitto${hasMosquitto ? '' : ` (${withoutMosquitto})`}`,
+  () => {
+    describe('with MQTT 5', () => {
+      transportContract(overMosquitto(({ url }) => url, { persistence: true }, new Map()));
+    });
 
-  describe('with MQTT 3.1.1', () => {
-    transportContract(overMosquitto(({ url }) => url, {}, new Only311()));
-  });
+    describe('with MQTT 3.1.1', () => {
+      transportContract(overMosquitto(({ url }) => url, {}, new Only311()));
+    });
 
-  describe('with MQTT 5 over WebSockets', () => {
-    const url = (broker: Mosquitto): string => `ws://127.0.0.1:${broker.webSocketPort}/mqtt`;
-    // Mosquitto 2.0.11 hands 4 KiB to a WebSocket every 100 ms, so 1 MiB would take half a minute.
-    transportContract(overMosquitto(url, { webSockets: true }, new Map(), 16_384));
-  });
-});
+    describe('with MQTT 5 over WebSockets', () => {
+      const url = (broker: Mosquitto): string => `ws://127.0.0.1:${broker.webSocketPort}/mqtt`;
+      // Mosquitto 2.0.11 hands 4 KiB to a WebSocket every 100 ms, so 1 MiB would take half a minute.
+      transportContract(overMosquitto(url, { webSockets: true }, new Map(), 16_384));
+    });
+  },
+);
 
 describe('MQTT.js over the embedded broker', () => {
   transportContract(async () => {

@@ -72,11 +72,17 @@ describe('the guard in front of the parser', () => {
 
   it('throws away the payload of an oversized one and nothing else, however it is cut', async () => {
     await fc.assert(
-      fc.asyncProperty(small, large, small, fc.array(fc.nat()), async (before, { qos, payload }, after, cuts) => {
-        const whole = Buffer.concat([before, publish('/mesh/x', qos, payload), after]);
-        const { out } = await through(split(whole, cuts), hollowing(4));
-        expect(out.equals(Buffer.concat([before, publish('/mesh/x', qos, 0), after]))).toBe(true);
-      }),
+      fc.asyncProperty(
+        small,
+        large,
+        small,
+        fc.array(fc.nat()),
+        async (before, { qos, payload }, after, cuts) => {
+          const whole = Buffer.concat([before, publish('/mesh/x', qos, payload), after]);
+          const { out } = await through(split(whole, cuts), hollowing(4));
+          expect(out.equals(Buffer.concat([before, publish('/mesh/x', qos, 0), after]))).toBe(true);
+        },
+      ),
       { numRuns: 200 },
     );
   });

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { KnownVersions } from '../../../src/drivers/mqtt/settings.ts';
 import type { Transport } from '../../../src/usecases/ports/transport.ts';
 import {
-  CONNECT,
   type Caller,
+  CONNECT,
   type FakeBroker,
   type FakePacket,
   startFakeBroker,
@@ -142,7 +142,9 @@ describe('finding out which MQTT a broker speaks', () => {
       await saw.failed(1);
       while (broker.calls.length < 4) await new Promise((resolve) => setImmediate(resolve));
       await transport.close();
-      expect(saw.failures.map(({ error, permanent }) => [error.code, permanent])).toEqual([[code, permanent]]);
+      expect(saw.failures.map(({ error, permanent }) => [error.code, permanent])).toEqual([
+        [code, permanent],
+      ]);
       expect(saw.connections).toEqual([]);
     });
   }
