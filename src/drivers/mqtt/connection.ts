@@ -4,12 +4,12 @@
  * and each attempt begins with a fresh client.
  */
 import type { Socket } from 'node:net';
-import { type IClientOptions, MqttClient, Store } from 'mqtt';
-import { streamBuilder as webSocketStream } from 'mqtt/lib/connect/ws';
+import { MqttClient } from 'mqtt';
 import type { BrokerUrl } from '../../entities/broker-url.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { Cancel, Clock } from '../../usecases/ports/clock.ts';
 import type { PublishOutcome } from '../../usecases/ports/transport.ts';
+import { clientOptions, overWebSocket } from './client-options.ts';
 import { refusal, socketFailure } from './failures.ts';
 import { PacketGuard } from './packet-guard.ts';
 import type { Limits, Plan, ProtocolVersion } from './settings.ts';
@@ -34,8 +34,6 @@ interface Pending {
 /** What surrounds topic and payload in a PUBLISH: header, lengths, id, empty properties. */
 const PUBLISH_OVERHEAD = 10;
 const LARGEST_MQTT_PACKET = 268_435_455;
-/** MQTT.js's own time limit stands behind ours, for the case that the event loop was held up. */
-const SECOND_LIMIT = 2;
 
 export class Connection {
   readonly version: ProtocolVersion;
@@ -280,38 +278,6 @@ export class Connection {
   }
 }
 
-function clientOptions(plan: Plan, version: ProtocolVersion): IClientOptions {
-  const { limits } = plan;
-  return {
-    protocolVersion: version,
-    clientId: plan.clientId,
-    clean: false,
-    keepalive: limits.keepaliveSeconds,
-    connectTimeout: limits.connect * SECOND_LIMIT,
-    reconnectPeriod: 0,
-    resubscribe: false,
-    queueQoSZero: false,
-    timerVariant: 'native',
-    // The default stores forget their maps when they are closed, and an acknowledgement that was read before
-    // and is looked at after that ends in a TypeError that nobody can catch.
-    incomingStore: new Store({ clean: false }),
-    outgoingStore: new Store({ clean: false }),
-    // MQTT.js would otherwise print packets, the password among them, when the environment asks for it.
-    log: () => undefined,
-    ...(plan.username === undefined ? {} : { username: plan.username }),
-    ...(plan.password === undefined ? {} : { password: Buffer.from(plan.password.expose()) }),
-    ...(version === 5
-      ? {
-          properties: {
-            sessionExpiryInterval: limits.sessionExpirySeconds,
-            receiveMaximum: Math.min(limits.inFlight, 0xffff),
-            maximumPacketSize: limits.packetBytes,
-          },
-        }
-      : {}),
-  };
-}
-
 /** The errors of sockets and brokers carry a code; the parser's do not. */
 function isUnexplained(error: Error): boolean {
   return !('code' in error);
@@ -321,21 +287,4 @@ function outcomeOf(error: Error): PublishOutcome {
   const reason = 'code' in error ? error.code : undefined;
   if (reason === 0x87 || reason === 0x90) return 'not-allowed';
   return reason === 0x95 ? 'too-large' : 'offline';
-}
-
-/** A frame holds at least one packet, and the library keeps it whole. */
-const LARGEST_FRAME = 64 * 1024 * 1024;
-
-function overWebSocket(
-  client: MqttClient,
-  socket: Socket,
-  url: BrokerUrl,
-): ReturnType<typeof webSocketStream> {
-  return webSocketStream(client, {
-    protocol: url.scheme === 'wss' ? 'wss' : 'ws',
-    hostname: url.host.includes(':') ? `[${url.host}]` : url.host,
-    port: url.port,
-    path: url.path,
-    wsOptions: { createConnection: () => socket, perMessageDeflate: false, maxPayload: LARGEST_FRAME },
-  });
 }

@@ -98,9 +98,10 @@ export function standingOf(genesis: Entry, log: Log): Standing {
 }
 
 /**
- * The entries that lie within every cut. A cut in another author's chain holds none of the target's. Ancestors are those of the author's own chain: an entry
- * has one predecessor there, which is known whenever the entry is. What else the author said it had seen is
- * a claim of a device that is no longer trusted, and would let it draw other branches of a fork in.
+ * The entries that lie within every cut; a cut in another author's chain holds none of the target's. Ancestors
+ * are those of the author's own chain: an entry has one predecessor there, which is known whenever the entry is.
+ * What else the author said it had seen is a claim of a device that is no longer trusted, and would let it draw
+ * other branches of a fork in.
  */
 function sharedChain(log: Log, ends: ReadonlySet<EntryHash | null>): Set<EntryHash> {
   let shared: Set<EntryHash> | undefined;

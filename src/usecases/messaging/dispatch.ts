@@ -22,7 +22,7 @@ const REQUEST_PAUSE = 1000;
 export interface Dispatch {
   /** Puts everything that is due into the commit that is about to begin. */
   prepare(): void;
-  window(): number;
+  mostInFlight(): number;
 }
 
 export interface DispatchParts {
@@ -36,7 +36,7 @@ export interface DispatchParts {
 export function createDispatch({ office, outbox, contact, sealing, waiting }: DispatchParts): Dispatch {
   const { clock, cycle } = office;
 
-  function window(): number {
+  function mostInFlight(): number {
     return Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, office.peers.size)));
   }
 
@@ -73,7 +73,7 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
       if (due.ack.gap) due.hello ??= { answering: null };
       due.ack = undefined;
     }
-    const batch = peer.inFlight.length < window() ? outbox.nextBatch(peer) : undefined;
+    const batch = peer.inFlight.length < mostInFlight() ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
       (batch !== undefined || due.ack.gap || waiting() === 0 || due.batchesSinceAck >= BATCHES_PER_ACK);
@@ -181,5 +181,5 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
     cycle.wake();
   }
 
-  return { prepare, window };
+  return { prepare, mostInFlight };
 }

@@ -130,8 +130,12 @@ export class Guest {
     more: { readonly retain?: boolean; readonly qos?: 1 | 2 } = {},
   ): Promise<boolean> {
     return new Promise((resolve) => {
-      this.client.once('close', () => resolve(false));
-      this.client.publish(topic, payload, { qos: 1, ...more }, (error) => resolve(!error));
+      const hungUp = (): void => resolve(false);
+      this.client.once('close', hungUp);
+      this.client.publish(topic, payload, { qos: 1, ...more }, (error) => {
+        this.client.removeListener('close', hungUp);
+        resolve(!error);
+      });
     });
   }
 

@@ -174,4 +174,19 @@ describe('before the certificate is checked', () => {
       expect(heard).toEqual([]);
     }
   });
+
+  it('the broker is asked for by the name in the URL, and by none where that is an address', async () => {
+    const names: (string | false | undefined)[] = [];
+    const server = createServer({ key: forLoopback.key, cert: forLoopback.cert }, (socket) => {
+      names.push(socket.servername);
+      socket.destroy();
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    for (const host of ['localhost', '127.0.0.1']) {
+      await refusal(`mqtts://${host}:${port}`, { ca: authority }, new Map([[`mqtts://${host}:${port}`, 5]]));
+    }
+    await new Promise((resolve) => server.close(resolve));
+    expect(new Set(names)).toEqual(new Set(['localhost', false]));
+  });
 });
