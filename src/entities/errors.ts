@@ -31,6 +31,13 @@ const failed = (message: string, hint: string): Explanation => ({ message, hint,
 
 const broker = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.broker });
 
+const target = (message: string, hint: string): Explanation => ({
+  message,
+  hint,
+  exit: ExitStatus.unknownTarget,
+});
+const late = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.timeout });
+
 const RESTORE =
   'keep the directory as it is for a look at it; remove this device from a sibling with "mesh revoke", then set it up anew';
 
@@ -39,6 +46,63 @@ export const explanations = {
     'an internal error: {detail}',
     'this is a defect of the program; please report it with the log',
   ),
+  usage: usage('{detail}', 'see "mesh {command} --help"'),
+  'duration-invalid': usage('"{text}" is not a duration', 'write it like 500ms, 30s, 10m, 12h or 7d'),
+  'name-missing': usage('a device needs a name', 'give one with --name'),
+  'file-unreadable': usage('{path} cannot be read ({detail})', 'check the path and its permissions'),
+  'passphrase-mismatch': usage('the two passphrases differ', 'nothing was changed; try again'),
+  'payload-too-large': usage(
+    'the message has more than {most} bytes',
+    'send it in pieces; larger payloads are not supported yet',
+  ),
+  'label-too-long': usage('the type or the thread is longer than {most} characters', 'choose a shorter one'),
+  'message-id-invalid': usage('the message id cannot be used', 'give a text of 1 to 256 characters'),
+  'setting-unknown': usage('there is no setting "{key}"', 'the settings are: {known}'),
+  'setting-invalid': usage('"{key}" cannot be set to this: {detail}', 'see "mesh config --help"'),
+  'setting-unset': failed('"{key}" is not set', 'set it with "mesh config set {key} VALUE"'),
+  'no-recipient': target('there is nobody to send to', 'this device is alone in its mesh so far'),
+  'device-unknown': target('there is no device "{text}"', 'see "mesh devices"'),
+  'device-ambiguous': target(
+    '"{text}" may be any of {candidates}',
+    'use the device id, or 6 or more of its first characters',
+  ),
+  'device-self': target('"{text}" is this device itself', 'name another one; see "mesh devices"'),
+  'device-not-member': target('"{text}" is no longer a member', 'see "mesh devices"'),
+  'message-unknown': target('there is no message "{id}"', 'see "mesh outbox --all"'),
+  'outbox-full': failed(
+    'too many messages wait to be delivered',
+    'wait until recipients have come back, or cancel some; see "mesh outbox"',
+  ),
+  'delivery-failed': failed('the message does not reach {count} of its recipients', 'see "mesh outbox --all"'),
+  'delivery-open': late(
+    'the message is not yet {wanted} everywhere',
+    'it stays accepted and goes out by itself; see "mesh outbox"',
+  ),
+  'listen-timeout': late(
+    'only {count} of {wanted} messages came in time',
+    'call again with the same filters to go on where this one ended',
+  ),
+  'cursor-in-use': failed(
+    'another reader uses the cursor "{cursor}"',
+    'give this one a name of its own with --cursor',
+  ),
+  'output-closed': failed('nobody reads the output any more', 'what was not written out comes again'),
+  'daemon-stopping': failed('the daemon is stopping', 'call again in a moment'),
+  'daemon-gone': failed('the connection to the daemon was lost', 'call again; see the log of the daemon'),
+  'daemon-silent': store(
+    'the store in {home} is in use, and whoever has it does not answer',
+    'stop that process, or wait for it to end',
+  ),
+  'socket-unsafe': store(
+    'the socket cannot lie in {path}: {detail}',
+    'make that directory yours alone, or choose a home with a shorter path',
+  ),
+  'rpc-parse': failed('a request is not JSON', 'send one JSON object a line'),
+  'rpc-invalid': failed('a request is not JSON-RPC 2.0', 'send {"jsonrpc":"2.0","id":1,"method":"…"}'),
+  'rpc-too-large': failed('a request is larger than {most} bytes', 'send less at once'),
+  'rpc-unknown-method': failed('there is no method "{method}"', 'see docs/API.md; is the daemon older?'),
+  'rpc-params-invalid': usage('the parameter "{name}" is missing or wrong', 'see docs/API.md'),
+  'rpc-slow-client': failed('answers were not read in time', 'read answers while sending requests'),
   'engine-trap': failed(
     'the crypto engine stopped in the middle of its work',
     'nothing was lost; start again, and report it if it comes back',

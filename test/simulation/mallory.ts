@@ -150,10 +150,12 @@ export class Mallory {
   }
 
   /** Something from her log, to whom it was for. */
-  replay(): void {
-    if (this.log.length === 0) return;
+  replay(): Packet | undefined {
+    if (this.log.length === 0) return undefined;
     const packet = this.#seeded.pick(this.log);
-    if (this.connected(packet.to)) this.#hand(packet.to, packet.bytes.slice());
+    if (!this.connected(packet.to)) return undefined;
+    this.#hand(packet.to, packet.bytes.slice());
+    return packet;
   }
 
   replayAll(to: DeviceId): void {

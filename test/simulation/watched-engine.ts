@@ -7,16 +7,25 @@ import { readPreKeyMessage } from '../../src/drivers/vodozemac/olm-message.ts';
 import { toHex } from '../../src/entities/bytes.ts';
 import type { Account, Engine, Session } from '../../src/usecases/ports/engine.ts';
 
+export interface EngineWatcher {
+  onKeyReuse(before: Uint8Array, now: Uint8Array): void;
+  /** A ratchet is about to be asked to read this. */
+  onReading(body: Uint8Array): void;
+  onRead(body: Uint8Array): void;
+}
+
 export class WatchedEngine implements Engine {
   readonly #engine: Engine;
   readonly #plaintexts = new Map<string, Uint8Array>();
   readonly #keys = new Map<string, string>();
   readonly #shownByKey = new Map<string, Uint8Array>();
-  readonly onKeyReuse: (before: Uint8Array, now: Uint8Array) => void;
+  readonly #watcher: EngineWatcher;
+  /** How many sessions were begun. */
+  begun = 0;
 
-  constructor(engine: Engine, onKeyReuse: (before: Uint8Array, now: Uint8Array) => void) {
+  constructor(engine: Engine, watcher: EngineWatcher) {
     this.#engine = engine;
-    this.onKeyReuse = onKeyReuse;
+    this.#watcher = watcher;
   }
 
   plaintextOf(body: Uint8Array): Uint8Array | undefined {
@@ -30,7 +39,8 @@ export class WatchedEngine implements Engine {
     const plaintext = this.#plaintexts.get(name);
     if (key === undefined || plaintext === undefined) return;
     const before = this.#shownByKey.get(key);
-    if (before !== undefined && toHex(before) !== toHex(plaintext)) this.onKeyReuse(before, plaintext);
+    if (before !== undefined && toHex(before) !== toHex(plaintext))
+      this.#watcher.onKeyReuse(before, plaintext);
     this.#shownByKey.set(key, plaintext);
   }
 
@@ -49,7 +59,12 @@ export class WatchedEngine implements Engine {
         note(message.body, message.type, plaintext.slice());
         return message;
       },
-      decrypt: (message) => session.decrypt(message),
+      decrypt: (message) => {
+        this.#watcher.onReading(message.body);
+        const read = session.decrypt(message);
+        if ('ok' in read) this.#watcher.onRead(message.body);
+        return read;
+      },
       matches: (message) => session.matches(message),
       pickle: (key) => session.pickle(key),
       dispose: () => session.dispose(),
@@ -62,10 +77,15 @@ export class WatchedEngine implements Engine {
       sign: (statement) => account.sign(statement),
       createOneTimeKeys: (count) => account.createOneTimeKeys(count),
       burnOneTimeKey: (key) => account.burnOneTimeKey(key),
-      startSession: (peer, key) => this.#session(account.startSession(peer, key)),
+      startSession: (peer, key) => {
+        this.begun++;
+        return this.#session(account.startSession(peer, key));
+      },
       acceptSession: (peer, body) => {
+        this.#watcher.onReading(body);
         const accepted = account.acceptSession(peer, body);
         if ('refused' in accepted) return accepted;
+        this.#watcher.onRead(body);
         return { ok: { ...accepted.ok, session: this.#session(accepted.ok.session) } };
       },
       oneTimeKeyIn: (body) => account.oneTimeKeyIn(body),

@@ -8,6 +8,7 @@ import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../src/entities/bytes.ts';
+import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { decodeEnvelope } from '../../src/entities/wire/envelope.ts';
 import { decodeCore, decodeParcel } from '../../src/entities/wire/parcel.ts';
@@ -81,6 +82,11 @@ class World {
   #delivered = 0;
   #stepNow = 0;
   #failure: Problem | undefined;
+  #ticks = 0;
+  /** When a ciphertext was read, and for whom it was. */
+  readonly #readAt = new Map<string, number>();
+  readonly #addressee = new Map<string, DeviceId>();
+  readonly #startedAt = new Map<DeviceId, number>();
 
   constructor(settings: SimulationSettings) {
     this.#settings = settings;
@@ -99,7 +105,11 @@ class World {
 
   async build(): Promise<void> {
     const real = await loadEngine((length) => this.#seeded.bytes(length));
-    this.#engine = new WatchedEngine(real, (before, now) => this.#onKeyReuse(before, now));
+    this.#engine = new WatchedEngine(real, {
+      onKeyReuse: (before, now) => this.#onKeyReuse(before, now),
+      onReading: (body) => this.#onReading(body),
+      onRead: (body) => this.#readAt.set(toHex(body), ++this.#ticks),
+    });
     const names = [
       "Alice's laptop",
       "Alice's phone",
@@ -129,6 +139,7 @@ class World {
 
   async #start(device: SimDevice): Promise<void> {
     if (this.#view === undefined) throw new Error('not built');
+    this.#startedAt.set(device.party.id, ++this.#ticks);
     await device.start(this.#view);
     this.#say('start', device.name);
   }
@@ -205,7 +216,7 @@ class World {
       case 'forget':
         return this.#mallory.forget();
       case 'replay':
-        return this.#mallory.replay();
+        return this.#replay();
       case 'replayAll':
         return this.#mallory.replayAll(device.party.id);
       case 'redirect':
@@ -340,7 +351,10 @@ class World {
         this.#fail('a packet left before its counter was committed');
       }
     }
-    if (envelope.kind === 'sealed' || envelope.kind === 'initial') this.#checkAck(envelope, pair);
+    if (envelope.kind === 'sealed' || envelope.kind === 'initial') {
+      this.#addressee.set(toHex(envelope.body), packet.to);
+      this.#checkAck(envelope, pair);
+    }
   }
 
   #checkAck(
@@ -371,6 +385,30 @@ class World {
       if (durable < item.through)
         this.#fail('P3: an acknowledgement left before its messages were committed');
     }
+  }
+
+  /** What a device has read in this life of its program makes it do nothing when it comes again. */
+  async #replay(): Promise<void> {
+    const begunBefore = this.#engine?.begun;
+    const packet = this.#mallory.replay();
+    const decoded = packet === undefined ? undefined : decodeEnvelope(packet.bytes);
+    if (decoded === undefined || 'refused' in decoded) return;
+    const { envelope } = decoded.ok;
+    const body = envelope.kind === 'sealed' || envelope.kind === 'initial' ? envelope.body : undefined;
+    if (body === undefined || !this.#wasReadInThisLife(body)) return;
+    await this.#settle();
+    if (this.#engine?.begun !== begunBefore) this.#fail('a replay made a device begin a session');
+  }
+
+  #wasReadInThisLife(body: Uint8Array): boolean {
+    const name = toHex(body);
+    const to = this.#addressee.get(name);
+    const readAt = this.#readAt.get(name);
+    return to !== undefined && readAt !== undefined && readAt > (this.#startedAt.get(to) ?? 0);
+  }
+
+  #onReading(body: Uint8Array): void {
+    if (this.#wasReadInThisLife(body)) this.#fail('P2: a replay reached the ratchet');
   }
 
   #onKeyReuse(before: Uint8Array, now: Uint8Array): void {
@@ -458,7 +496,7 @@ class World {
 
   #say(...words: readonly string[]): void {
     this.#trace.update(`${this.#clock.elapsed()} ${words.join(' ')}\n`);
-    if (process.env['SIMULATION_TRACE'] !== undefined) {
+    if (process.env.SIMULATION_TRACE !== undefined) {
       process.stderr.write(`${this.#stepNow} ${this.#clock.elapsed()} ${words.join(' ')}\n`);
     }
   }

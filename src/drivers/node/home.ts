@@ -5,6 +5,7 @@
  *     anchor    how far it has come (adapters/keystore/anchor.ts)
  *     db/       Level's own files
  *     lock      the process that has it open, as long as it does
+ *     socket    where that process is talked to (drivers/node/local-socket.ts)
  *     creating  there while a store is being made, so that a half-made one is known for what it is
  *     *.new, db.before, db.failed    left-overs of an interruption
  *
@@ -92,7 +93,7 @@ async function checkOne(path: string): Promise<boolean> {
   if (found.isSymbolicLink()) throw new MeshError('store-symlink', { path });
   if (found.uid !== process.geteuid?.()) throw new MeshError('store-foreign-owner', { path });
   const directory = found.isDirectory();
-  if (!directory && !found.isFile()) {
+  if (!directory && !found.isFile() && !found.isSocket()) {
     throw new MeshError('store-damaged', { detail: `${path} is neither a file nor a directory` });
   }
   if ((found.mode & OTHERS) !== 0) {

@@ -9,6 +9,8 @@ export interface Records {
   readonly identity: IdentityRecord;
   /** Key `self`: the keys of this device. */
   readonly account: Pickle;
+  /** Key: the hash of a membership entry in hexadecimal. Its bytes, as they came. */
+  readonly entry: Uint8Array;
   /** Key: a setting's name. */
   readonly setting: string;
   /** Key: a device id. All that this device shares with that one, but the ratchets. */

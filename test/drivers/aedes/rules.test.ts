@@ -134,21 +134,32 @@ describe('a member device at the embedded broker', () => {
     expect(await tablet.publish(inbox(PHONE), Buffer.alloc(11_000))).toBe(false);
   });
 
-  it('has its login taken away: hung up on at once, let in no more, its queue gone', async () => {
-    const tablet = await house.guest('tablet');
-    await tablet.subscribe(inbox(TABLET));
+  it('has its login taken away: hung up on at once, and let in no more', async () => {
     const laptop = await house.guest('laptop');
-    await tablet.leave();
-    await laptop.publish(inbox(TABLET), 'too late');
-    expect(house.broker.status().queuedPackets).toBe(1);
     const thief = await house.guest('tablet');
     house.broker.removeLogin('tablet');
     await eventually(() => thief.closed, 'hung up');
-    expect(house.broker.status().queuedPackets).toBe(0);
     const again = house.call('tablet');
     await eventually(() => again.closed, 'hung up again');
     expect(again.refusal).toBe(4);
     expect(laptop.closed).toBe(false);
+  });
+
+  it('leaves nothing behind when its login is taken away while it is not there', async () => {
+    const tablet = await house.guest('tablet');
+    await tablet.subscribe(inbox(TABLET));
+    await tablet.leave();
+    const laptop = await house.guest('laptop');
+    await laptop.publish(inbox(TABLET), 'never read');
+    expect(house.broker.status().queuedPackets).toBe(1);
+    house.broker.removeLogin('tablet');
+    expect(house.broker.status().queuedPackets).toBe(0);
+    await laptop.publish(inbox(TABLET), 'nor kept');
+    expect(house.broker.status().queuedBytes).toBe(0);
+    house.broker.addLogin(deviceLogin('tablet', TABLET));
+    const back = await house.guest('tablet');
+    await back.publish(inbox(LAPTOP), 'x');
+    expect(back.heard).toEqual([]);
   });
 
   it('with a changed password is hung up on, and keeps its queue', async () => {

@@ -176,7 +176,7 @@ describe('before the certificate is checked', () => {
   });
 
   it('the broker is asked for by the name in the URL, and by none where that is an address', async () => {
-    const names: (string | false | undefined)[] = [];
+    const names: unknown[] = [];
     const server = createServer({ key: forLoopback.key, cert: forLoopback.cert }, (socket) => {
       names.push(socket.servername);
       socket.destroy();

@@ -110,6 +110,18 @@ describe('the guard in front of the parser', () => {
     });
   }
 
+  it('lets the last words through after the line has closed', async () => {
+    const line = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+    const guard = new PacketGuard(line, LIMIT, hollowing(4));
+    const goodbye = packet(0xe0, [0x8e, 0]);
+    line.push(goodbye);
+    line.push(null);
+    line.end();
+    await eventually(() => line.closed, 'the line is closed');
+    expect(await guard.toArray()).toEqual([goodbye]);
+    await eventually(() => guard.closed, 'the guard follows');
+  });
+
   it('hangs up on everything oversized where it is told to', async () => {
     expect((await through([publish('/mesh/x', 1, 1000)], 'hang-up')).open).toBe(false);
     expect((await through([publish('/mesh/x', 1, 100)], 'hang-up')).open).toBe(true);

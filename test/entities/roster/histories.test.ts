@@ -191,6 +191,25 @@ describe('histories that once broke a rule like ours', () => {
     for (const seat of [laptop, mobile, box]) expect(outcome(seat, eviction)).toBe('entry-not-covered');
   });
 
+  it('an entry read by one member before its author was void by a fork, and by another after, is held by both', () => {
+    const { laptop, mobile, stolen } = household();
+    const base = stolen.write({ kind: 'group-create', name: tablet.name });
+    const { mesh } = laptop.membership;
+    const one = follow(tablet, base, add(mesh, tablet, accomplice));
+    const other = follow(tablet, base, { kind: 'leave' });
+    const renamed = { kind: 'rename', target: pi.id, name: pi.name, replaces: [] } as const;
+    const note = forge(accomplice, { mesh, sequence: 1, previous: null, heads: [], body: renamed });
+    const fork = follow(tablet, base, { ...renamed, target: phone.id });
+    mobile.receive([base, one, note]);
+    laptop.receive([base, one, fork]);
+    expect(mobile.holds(note)).toBe(true);
+    expect(outcome(laptop, note)).toBe('entry-not-covered');
+    gossip([laptop, mobile]);
+    expect(laptop.holds(note)).toBe(true);
+    expect(laptop.membership.roster.digest).toEqual(mobile.membership.roster.digest);
+    expect(outcome(laptop, other)).toBe('admitted');
+  });
+
   it('two void devices that vouch for each other stay void', () => {
     const { laptop, mobile, stolen } = household();
     laptop.revoke(tablet);
