@@ -125,12 +125,13 @@ export function transportContract(makeWorld: () => Promise<TransportWorld>): voi
       const laptop = await join(LAPTOP);
       const phone = await join(PHONE);
       const ours = Uint8Array.of(1, 2, 3);
-      const publishing = laptop.transport.publish(PHONE, ours);
-      await publishing;
+      await laptop.transport.publish(PHONE, ours);
       await phone.saw.has(1);
       const theirs = phone.saw.packets[0];
       expect(theirs?.constructor).toBe(Uint8Array);
       expect(theirs?.buffer.byteLength).toBe(3);
+      ours.fill(0);
+      expect(theirs).toEqual(Uint8Array.of(1, 2, 3));
     });
 
     it('brings every device its own inbox and nobody else’s', async () => {

@@ -28,7 +28,7 @@ export interface Transport {
   /**
    * Hands a packet to the broker and resolves when the broker has taken it over. Resolves with `offline`
    * where there is no connection, or it went away before the broker had answered; the packet is then forgotten
-   * here and may or may not have arrived.
+   * here and may or may not have arrived. The bytes must stay as they are until then.
    */
   publish(to: DeviceId, packet: Uint8Array): Promise<PublishOutcome>;
   /** Says goodbye to the broker and calls no event any more. */
