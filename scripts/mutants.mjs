@@ -39,7 +39,16 @@ function copyTree() {
   const copy = mkdtempSync(join(tmpdir(), 'mesh-mutant-'));
   const files = execFileSync(
     'git',
-    ['ls-files', '-z', 'src', 'test/simulation', 'scripts', 'package.json', 'tsconfig*.json'],
+    [
+      'ls-files',
+      '-z',
+      'src',
+      'test/simulation',
+      'test/tsconfig.json',
+      'scripts',
+      'package.json',
+      'tsconfig*.json',
+    ],
     {
       cwd: root,
       encoding: 'utf8',
@@ -65,7 +74,7 @@ function tryMutant(copy, patch) {
   });
   const [first] = failures.sort((a, b) => a.seed - b.seed);
   if (first === undefined) {
-    const end = `${run.stdout}${run.stderr}`.trim().split('\n').slice(-3).join(' | ');
+    const end = `${run.stdout}${run.stderr}`.trim().split('\n').slice(0, 12).join(' | ');
     return {
       found: false,
       how: run.status === 0 ? `clean in ${SEEDS} seeds` : `the simulator did not run: ${end}`,

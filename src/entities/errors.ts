@@ -46,7 +46,7 @@ export const explanations = {
     'an internal error: {detail}',
     'this is a defect of the program; please report it with the log',
   ),
-  usage: usage('{detail}', 'see "mesh {command} --help"'),
+  usage: usage('{detail}', 'see "mesh --help", or "mesh COMMAND --help"'),
   'duration-invalid': usage('"{text}" is not a duration', 'write it like 500ms, 30s, 10m, 12h or 7d'),
   'name-missing': usage('a device needs a name', 'give one with --name'),
   'file-unreadable': usage('{path} cannot be read ({detail})', 'check the path and its permissions'),
@@ -59,7 +59,6 @@ export const explanations = {
   'message-id-invalid': usage('the message id cannot be used', 'give a text of 1 to 256 characters'),
   'setting-unknown': usage('there is no setting "{key}"', 'the settings are: {known}'),
   'setting-invalid': usage('"{key}" cannot be set to this: {detail}', 'see "mesh config --help"'),
-  'setting-unset': failed('"{key}" is not set', 'set it with "mesh config set {key} VALUE"'),
   'no-recipient': target('there is nobody to send to', 'this device is alone in its mesh so far'),
   'device-unknown': target('there is no device "{text}"', 'see "mesh devices"'),
   'device-ambiguous': target(
@@ -73,7 +72,10 @@ export const explanations = {
     'too many messages wait to be delivered',
     'wait until recipients have come back, or cancel some; see "mesh outbox"',
   ),
-  'delivery-failed': failed('the message does not reach {count} of its recipients', 'see "mesh outbox --all"'),
+  'delivery-failed': failed(
+    'the message does not reach {count} of its recipients',
+    'see "mesh outbox --all"',
+  ),
   'delivery-open': late(
     'the message is not yet {wanted} everywhere',
     'it stays accepted and goes out by itself; see "mesh outbox"',
@@ -87,6 +89,10 @@ export const explanations = {
     'give this one a name of its own with --cursor',
   ),
   'output-closed': failed('nobody reads the output any more', 'what was not written out comes again'),
+  'daemon-running': store(
+    'process {pid} is the daemon of {home} already',
+    'use it, or stop it first; every command finds it by itself',
+  ),
   'daemon-stopping': failed('the daemon is stopping', 'call again in a moment'),
   'daemon-gone': failed('the connection to the daemon was lost', 'call again; see the log of the daemon'),
   'daemon-silent': store(

@@ -45,9 +45,12 @@ export function arrive(
       ? current
       : { id: batch.stream, through: 0, line: [], skipped: [], refused: [] };
   const last = batch.first + batch.records.length - 1;
+  const before = batch.first - 1;
+  if (before >= 1 && before <= stream.through && batch.after.length > 0) {
+    if (differs(runAt(stream.line, before), batch.after)) return 'conflict';
+  }
   for (let n = batch.first; n <= Math.min(last, stream.through); n++) {
-    const run = runAt(stream.line, n);
-    if (run !== undefined && !same(run, batch.run)) return 'conflict';
+    if (differs(runAt(stream.line, n), batch.run)) return 'conflict';
   }
   if (last <= stream.through) return 'duplicate';
   const reachable = Math.max(stream.through, batch.low - 1);
@@ -70,6 +73,11 @@ export function arrive(
     first,
     lost: batch.moved ? 0 : reachable - stream.through,
   };
+}
+
+/** Numbers from before the remembered line differ from nothing. */
+function differs(known: Uint8Array | undefined, claimed: Uint8Array): boolean {
+  return known !== undefined && !same(known, claimed);
 }
 
 function extend(line: Line, run: Uint8Array, from: number): Line {

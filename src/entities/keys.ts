@@ -33,7 +33,8 @@ function isReduced(bytes: Uint8Array): boolean {
 
 export function parseAgreementKey(bytes: Uint8Array): Result<AgreementKey, KeyRefusal> {
   if (bytes.length !== KEY_BYTES) return { refused: 'key-malformed' };
-  const masked = bytes.slice();
+  // Copied by hand: `slice` of some kinds of byte arrays is a view, and would write into the caller's bytes.
+  const masked = new Uint8Array(bytes);
   masked[31] = (masked[31] ?? 0) & 0x7f;
   if (lowOrderX25519.has(toHex(masked))) return { refused: 'key-low-order' };
   if (!equal(masked, bytes) || !isReduced(bytes)) return { refused: 'key-malformed' };
@@ -44,7 +45,7 @@ export function parseSigningKey(bytes: Uint8Array): Result<SigningKey, KeyRefusa
   if (bytes.length !== KEY_BYTES) return { refused: 'key-malformed' };
   if (lowOrderEd25519.has(toHex(bytes))) return { refused: 'key-low-order' };
   if (!isReduced(bytes)) return { refused: 'key-malformed' };
-  return { ok: bytes.slice() as SigningKey };
+  return { ok: new Uint8Array(bytes) as SigningKey };
 }
 
 export function parseDeviceKeys(signing: Uint8Array, agreement: Uint8Array): Result<DeviceKeys, KeyRefusal> {

@@ -15,14 +15,18 @@ export interface OutgoingStream {
   readonly next: number;
   /** The recipient has answered for every number up to this one. */
   readonly through: number;
+  /** The run that gave the number `through`; empty where nothing is settled, or that is not known. */
+  readonly throughRun: Uint8Array;
   /** The highest number that was ever put into an envelope: up to it, records may have arrived. */
   readonly offered: number;
   /** The broker has taken every number up to this one, at some time. */
   readonly published: number;
 }
 
+export const UNKNOWN_RUN = new Uint8Array(0);
+
 export function beginStream(id: Uint8Array): OutgoingStream {
-  return { id, next: 1, through: 0, offered: 0, published: 0 };
+  return { id, next: 1, through: 0, throughRun: UNKNOWN_RUN, offered: 0, published: 0 };
 }
 
 export type Settlement =
@@ -46,9 +50,17 @@ export function settle(
   if (ack.through <= stream.through) return 'old';
   const run = runOf(ack.through);
   if (run === undefined || !same(run, ack.run)) return 'ahead';
-  const published = Math.max(stream.published, ack.through);
-  const offered = Math.max(stream.offered, ack.through);
-  return { settled: { ...stream, through: ack.through, offered, published } };
+  return { settled: settleThrough(stream, ack.through, run) };
+}
+
+export function settleThrough(
+  stream: OutgoingStream,
+  through: number,
+  throughRun: Uint8Array,
+): OutgoingStream {
+  const published = Math.max(stream.published, through);
+  const offered = Math.max(stream.offered, through);
+  return { ...stream, through, throughRun, offered, published };
 }
 
 /** Whether a hello shows that the recipient knows a later life of this device than it does itself. */

@@ -102,7 +102,8 @@ export function createSettings(
 ): Settings {
   async function value(key: SettingKey): Promise<SettingValue> {
     const stored = await keystore.read('setting', key);
-    const { secret = false }: Setting = settings[key];
+    const setting: Setting = settings[key];
+    const secret = setting.secret === true;
     return { key, value: secret ? undefined : stored, isSet: stored !== undefined, secret };
   }
   return {

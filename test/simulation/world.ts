@@ -485,7 +485,7 @@ class World {
       const state = receipt?.to.find(({ deviceId }) => deviceId === promised.to.party.id)?.state;
       const where = `message ${promised.order} from ${promised.from.name} to ${promised.to.name}`;
       if (state === 'delivered' && times !== 1)
-        this.#fail(`P3: ${where} is said to be delivered and is not there`);
+        this.#fail(`P3: ${where} is said to be delivered and is not there\n${pairState(promised)}`);
       else if (state === 'cancelled' && promised.cancelled && times === 0) continue;
       else if (state !== 'delivered') {
         this.#fail(`P3: ${where} has not ended: ${state}, arrived ${times} times\n${pairState(promised)}`);

@@ -38,7 +38,15 @@ const initial = {
   body: filled(60, 0x62),
   attached: [],
 } as const;
-const greeting = { kind: 'greeting', from, serial: 7, nonce, seenSerial: 0, sessions: [], versions: [1] } as const;
+const greeting = {
+  kind: 'greeting',
+  from,
+  serial: 7,
+  nonce,
+  seenSerial: 0,
+  sessions: [],
+  versions: [1],
+} as const;
 
 const ACCEPTED: readonly (readonly [title: string, envelope: Unsealed])[] = [
   ['sealed', sealed],
@@ -51,7 +59,12 @@ const ACCEPTED: readonly (readonly [title: string, envelope: Unsealed])[] = [
   ['greeting without sessions', greeting],
   [
     'greeting with eight sessions and two versions',
-    { ...greeting, seenSerial: 9, sessions: Array.from({ length: 8 }, (_, i) => filled(8, i)), versions: [1, 2] },
+    {
+      ...greeting,
+      seenSerial: 9,
+      sessions: Array.from({ length: 8 }, (_, i) => filled(8, i)),
+      versions: [1, 2],
+    },
   ],
   ['request', { kind: 'request', from, serial: 8, nonce }],
   ['answer with one key', { kind: 'answer', from, serial: 9, nonce, keys: five_.slice(0, 1) }],
@@ -63,7 +76,9 @@ const id = bin(deviceIdBytes(from));
 const mac16 = bin(filled(16, 0));
 const sig64 = bin(filled(64, 0));
 const envelope = (...items: readonly Raw[]): Raw => concat(VERSION, arr(...items));
-const aSealed = (change: Partial<Record<'counter' | 'session' | 'body' | 'attached' | 'mac' | 'from', Raw>>): Raw =>
+const aSealed = (
+  change: Partial<Record<'counter' | 'session' | 'body' | 'attached' | 'mac' | 'from', Raw>>,
+): Raw =>
   envelope(
     num(1),
     change.from ?? id,
@@ -90,7 +105,10 @@ const MALFORMED_CBOR: readonly (readonly [title: string, bytes: Raw])[] = [
   ['counter in more bytes than it needs (one)', aSealed({ counter: raw(0x18, 0x01) })],
   ['counter in more bytes than it needs (two)', aSealed({ counter: raw(0x19, 0x00, 0xff) })],
   ['counter in more bytes than it needs (four)', aSealed({ counter: raw(0x1a, 0, 0, 0xff, 0xff) })],
-  ['counter in more bytes than it needs (eight)', aSealed({ counter: raw(0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff) })],
+  [
+    'counter in more bytes than it needs (eight)',
+    aSealed({ counter: raw(0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff) }),
+  ],
   ['length in more bytes than it needs', aSealed({ body: raw(0x58, 0x01, 0x01) })],
   ['counter above 2^53 - 1', aSealed({ counter: raw(0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0) })],
   ['counter above 2^64 / 2', aSealed({ counter: raw(0x1b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) })],
@@ -113,7 +131,10 @@ const MALFORMED_CBOR: readonly (readonly [title: string, bytes: Raw])[] = [
   ['text with a surrogate', aSealed({ body: raw(0x63, 0xed, 0xa0, 0x80) })],
   ['text in longer UTF-8 than it needs', aSealed({ body: raw(0x62, 0xc0, 0x80) })],
   ['map keys unsorted', aSealed({ body: map([txt('b'), num(1)], [txt('a'), num(1)]) })],
-  ['map keys sorted by bytes and not by length', aSealed({ body: map([txt('aa'), num(1)], [txt('b'), num(1)]) })],
+  [
+    'map keys sorted by bytes and not by length',
+    aSealed({ body: map([txt('aa'), num(1)], [txt('b'), num(1)]) }),
+  ],
   ['map key twice', aSealed({ body: map([txt('a'), num(1)], [txt('a'), num(2)]) })],
   ['map key that is no text', aSealed({ body: map([num(1), num(1)]) })],
   ['array that promises more than there is', concat(VERSION, head(4, 1000), num(1))],
@@ -128,8 +149,16 @@ const REFUSED: readonly (readonly [title: string, bytes: Raw, refused: string, z
   ['version 255 and nothing else', raw(255), 'envelope-unknown-version'],
   ['one byte too large', VERSION, 'cbor-too-large', MAX_ENVELOPE_BYTES],
   ['too many items', concat(VERSION, head(4, 100)), 'cbor-too-large', 100],
-  ['an array in an array in an array in an array', concat(VERSION, arr(arr(arr(arr(num(1)))))), 'cbor-too-deep'],
-  ['a thousand arrays in each other', concat(VERSION, new Uint8Array(1000).fill(0x81), num(1)), 'cbor-too-deep'],
+  [
+    'an array in an array in an array in an array',
+    concat(VERSION, arr(arr(arr(arr(num(1)))))),
+    'cbor-too-deep',
+  ],
+  [
+    'a thousand arrays in each other',
+    concat(VERSION, new Uint8Array(1000).fill(0x81), num(1)),
+    'cbor-too-deep',
+  ],
   ...MALFORMED_CBOR.map(([title, bytes]) => [title, bytes, 'cbor-malformed'] as const),
   ['not an array', concat(VERSION, num(1)), 'envelope-malformed'],
   ['a map', concat(VERSION, map([txt('a'), num(1)])), 'envelope-malformed'],
@@ -151,22 +180,92 @@ const REFUSED: readonly (readonly [title: string, bytes: Raw, refused: string, z
   ['body as text', aSealed({ body: txt('a') }), 'envelope-malformed'],
   ['attached null', aSealed({ attached: nil }), 'envelope-malformed'],
   ['attached not bytes', aSealed({ attached: arr(num(1)) }), 'envelope-malformed'],
-  ['66 attachments', aSealed({ attached: arr(...Array.from({ length: 66 }, () => bin(raw()))) }), 'envelope-malformed'],
+  [
+    '66 attachments',
+    aSealed({ attached: arr(...Array.from({ length: 66 }, () => bin(raw()))) }),
+    'envelope-malformed',
+  ],
   ['MAC of 15 bytes', aSealed({ mac: bin(filled(15, 0)) }), 'envelope-malformed'],
   ['MAC of 17 bytes', aSealed({ mac: bin(filled(17, 0)) }), 'envelope-malformed'],
   ['MAC of 64 bytes', aSealed({ mac: sig64 }), 'envelope-malformed'],
-  ['sealed with one item more', envelope(num(1), id, num(1), bin(session), bin(raw(1)), arr(), mac16, nil), 'envelope-malformed'],
-  ['sealed without its MAC', envelope(num(1), id, num(1), bin(session), bin(raw(1)), arr()), 'envelope-malformed'],
-  ['initial with a MAC', envelope(num(2), id, num(1), bin(session), bin(raw(1)), arr(), mac16), 'envelope-malformed'],
-  ['initial with serial 0', envelope(num(2), id, num(0), bin(session), bin(raw(1)), arr(), sig64), 'envelope-malformed'],
-  ['greeting with a nonce of 15 bytes', envelope(num(3), id, num(1), bin(filled(15, 0)), num(0), arr(), arr(num(1)), sig64), 'envelope-malformed'],
-  ['greeting that has seen a negative serial', envelope(num(3), id, num(1), bin(nonce), head(1, 0), arr(), arr(num(1)), sig64), 'envelope-malformed'],
-  ['greeting with nine sessions', envelope(num(3), id, num(1), bin(nonce), num(0), arr(...Array.from({ length: 9 }, () => bin(session))), arr(num(1)), sig64), 'envelope-malformed'],
-  ['greeting with a session of 9 bytes', envelope(num(3), id, num(1), bin(nonce), num(0), arr(bin(filled(9, 0))), arr(num(1)), sig64), 'envelope-malformed'],
-  ['greeting without a version', envelope(num(3), id, num(1), bin(nonce), num(0), arr(), arr(), sig64), 'envelope-malformed'],
-  ['greeting with 17 versions', envelope(num(3), id, num(1), bin(nonce), num(0), arr(), arr(...Array.from({ length: 17 }, () => num(1))), sig64), 'envelope-malformed'],
-  ['greeting with a signature of 63 bytes', envelope(num(3), id, num(1), bin(nonce), num(0), arr(), arr(num(1)), bin(filled(63, 0))), 'envelope-malformed'],
-  ['request with a nonce of 17 bytes', envelope(num(4), id, num(1), bin(filled(17, 0)), sig64), 'envelope-malformed'],
+  [
+    'sealed with one item more',
+    envelope(num(1), id, num(1), bin(session), bin(raw(1)), arr(), mac16, nil),
+    'envelope-malformed',
+  ],
+  [
+    'sealed without its MAC',
+    envelope(num(1), id, num(1), bin(session), bin(raw(1)), arr()),
+    'envelope-malformed',
+  ],
+  [
+    'initial with a MAC',
+    envelope(num(2), id, num(1), bin(session), bin(raw(1)), arr(), mac16),
+    'envelope-malformed',
+  ],
+  [
+    'initial with serial 0',
+    envelope(num(2), id, num(0), bin(session), bin(raw(1)), arr(), sig64),
+    'envelope-malformed',
+  ],
+  [
+    'greeting with a nonce of 15 bytes',
+    envelope(num(3), id, num(1), bin(filled(15, 0)), num(0), arr(), arr(num(1)), sig64),
+    'envelope-malformed',
+  ],
+  [
+    'greeting that has seen a negative serial',
+    envelope(num(3), id, num(1), bin(nonce), head(1, 0), arr(), arr(num(1)), sig64),
+    'envelope-malformed',
+  ],
+  [
+    'greeting with nine sessions',
+    envelope(
+      num(3),
+      id,
+      num(1),
+      bin(nonce),
+      num(0),
+      arr(...Array.from({ length: 9 }, () => bin(session))),
+      arr(num(1)),
+      sig64,
+    ),
+    'envelope-malformed',
+  ],
+  [
+    'greeting with a session of 9 bytes',
+    envelope(num(3), id, num(1), bin(nonce), num(0), arr(bin(filled(9, 0))), arr(num(1)), sig64),
+    'envelope-malformed',
+  ],
+  [
+    'greeting without a version',
+    envelope(num(3), id, num(1), bin(nonce), num(0), arr(), arr(), sig64),
+    'envelope-malformed',
+  ],
+  [
+    'greeting with 17 versions',
+    envelope(
+      num(3),
+      id,
+      num(1),
+      bin(nonce),
+      num(0),
+      arr(),
+      arr(...Array.from({ length: 17 }, () => num(1))),
+      sig64,
+    ),
+    'envelope-malformed',
+  ],
+  [
+    'greeting with a signature of 63 bytes',
+    envelope(num(3), id, num(1), bin(nonce), num(0), arr(), arr(num(1)), bin(filled(63, 0))),
+    'envelope-malformed',
+  ],
+  [
+    'request with a nonce of 17 bytes',
+    envelope(num(4), id, num(1), bin(filled(17, 0)), sig64),
+    'envelope-malformed',
+  ],
   ['request with true for a nonce', envelope(num(4), id, num(1), yes, sig64), 'envelope-malformed'],
   ['request with one item more', envelope(num(4), id, num(1), bin(nonce), sig64, nil), 'envelope-malformed'],
   ['answer without keys', anAnswer(arr()), 'envelope-malformed'],
@@ -178,7 +277,11 @@ const REFUSED: readonly (readonly [title: string, bytes: Raw, refused: string, z
   ['answer with a key that is not reduced', anAnswer(keysOf(unreduced)), 'key-malformed'],
   ['answer with the key of zeros', anAnswer(arr(bin(filled(32, 0)))), 'key-low-order'],
   ['answer with a key of order 8 behind a sound one', anAnswer(keysOf(one, lowOrder)), 'key-low-order'],
-  ['answer with a low-order key whose top bit is set', anAnswer(arr(bin(Uint8Array.of(...filled(31, 0), 0x80)))), 'key-low-order'],
+  [
+    'answer with a low-order key whose top bit is set',
+    anAnswer(arr(bin(Uint8Array.of(...filled(31, 0), 0x80)))),
+    'key-low-order',
+  ],
 ];
 
 /** Every proper beginning of an envelope, by the boundary of the field at which it ends. */
@@ -198,7 +301,10 @@ function truncated(): Refused[] {
   });
 }
 
-export function envelopeVectors(): { readonly accept: readonly Accepted[]; readonly refuse: readonly Refused[] } {
+export function envelopeVectors(): {
+  readonly accept: readonly Accepted[];
+  readonly refuse: readonly Refused[];
+} {
   return {
     accept: ACCEPTED.map(([title, unsealed]) => {
       const bytes = seal(unsealed);

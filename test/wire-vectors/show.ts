@@ -6,7 +6,12 @@ export type Shown = string | number | boolean | null | readonly Shown[] | { read
 export function show(value: unknown): Shown {
   if (value instanceof Uint8Array) return toHex(value);
   if (Array.isArray(value)) return value.map(show);
-  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+  if (
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    typeof value === 'boolean'
+  ) {
     return value;
   }
   if (typeof value === 'object') {
@@ -27,4 +32,12 @@ export interface Refused {
   /** So many zero bytes follow `bytes`. */
   readonly zeros?: number;
   readonly refused: string;
+}
+
+/** Many zeros at the end are counted instead of written. */
+export function refusedVector(title: string, bytes: Uint8Array, refused: string): Refused {
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  const zeros = bytes.length - end;
+  if (zeros < 1000) return { title, bytes: toHex(bytes), refused };
+  return { title, bytes: toHex(bytes.subarray(0, end)), zeros, refused };
 }

@@ -34,27 +34,27 @@ const REFUSALS_311: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** CONNACK and DISCONNECT of MQTT 5. */
-const REASONS_5: Readonly<Record<number, ErrorCode>> = {
-  132: 'broker-no-common-version',
-  133: 'broker-refused-client-id',
-  134: 'broker-refused-login',
-  135: 'broker-not-authorised',
-  136: 'broker-busy',
-  137: 'broker-busy',
-  138: 'broker-not-authorised',
-  139: 'broker-busy',
-  140: 'broker-not-authorised',
-  142: 'broker-taken-over',
-  151: 'broker-busy',
-  152: 'broker-busy',
-  155: 'broker-without-qos',
-  156: 'broker-busy',
-  157: 'broker-busy',
-  159: 'broker-busy',
-};
+const REASONS_5: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [0x84, 'broker-no-common-version'],
+  [0x85, 'broker-refused-client-id'],
+  [0x86, 'broker-refused-login'],
+  [0x87, 'broker-not-authorised'],
+  [0x88, 'broker-busy'],
+  [0x89, 'broker-busy'],
+  [0x8a, 'broker-not-authorised'],
+  [0x8b, 'broker-busy'],
+  [0x8c, 'broker-not-authorised'],
+  [0x8e, 'broker-taken-over'],
+  [0x97, 'broker-busy'],
+  [0x98, 'broker-busy'],
+  [0x9b, 'broker-without-qos'],
+  [0x9c, 'broker-busy'],
+  [0x9d, 'broker-busy'],
+  [0x9f, 'broker-busy'],
+]);
 
 export function refusal(broker: string, reason: number): MeshError {
-  const code = (reason < 0x80 ? REFUSALS_311[reason] : REASONS_5[reason]) ?? 'broker-protocol';
+  const code = (reason < 0x80 ? REFUSALS_311[reason] : REASONS_5.get(reason)) ?? 'broker-protocol';
   return new MeshError(code, { broker, reason });
 }
 

@@ -12,6 +12,8 @@ export const MAX_RECORDS = 1024;
 export const MAX_TYPE_CHARACTERS = 255;
 export const MAX_LINE = 64;
 const MAX_ENTRIES = 512;
+/** A device id takes twenty; an author of another kind may take more. */
+const MAX_AUTHOR_BYTES = 64;
 
 /** A payload on its way. */
 export interface ContentRecord {
@@ -56,6 +58,8 @@ export interface BatchItem {
   readonly stream: Uint8Array;
   /** The run of the sender's program that gave these records their numbers. */
   readonly run: Uint8Array;
+  /** The run that gave the number before `first`; empty where there is none, or the sender cannot know. */
+  readonly after: Uint8Array;
   /**
    * True where these records had other numbers before, because the sender was found to be an old copy of
    * itself: then the recipient may hold one of them already, and knows it by its message id.
@@ -85,6 +89,13 @@ export interface AckItem {
   readonly gap: boolean;
 }
 
+/** The end of one chain of the membership log: whose it is, how long, and the hash of its last entry. */
+export interface HeadMark {
+  readonly author: Uint8Array;
+  readonly sequence: number;
+  readonly hash: Uint8Array;
+}
+
 /** What each end holds. */
 export interface HelloItem {
   readonly kind: 'hello';
@@ -95,8 +106,8 @@ export interface HelloItem {
   readonly received: { readonly stream: Uint8Array; readonly through: number; readonly line: Line } | null;
   /** The stream that it sends: the lowest number still held, and the one after the last. */
   readonly sending: { readonly stream: Uint8Array; readonly low: number; readonly next: number } | null;
-  /** Hashes of the last entry of each chain of the membership log. */
-  readonly heads: readonly Uint8Array[];
+  /** The last entry of each chain of the membership log. */
+  readonly heads: readonly HeadMark[];
   /** How many one-time keys of the recipient the sender has left. */
   readonly keysLeft: number;
 }
@@ -131,6 +142,7 @@ export function itemFields(item: Item): readonly Value[] {
         ITEM.batch,
         item.stream,
         item.run,
+        item.after,
         item.moved,
         item.low,
         item.first,
@@ -146,7 +158,7 @@ export function itemFields(item: Item): readonly Value[] {
         item.answering,
         received === null ? null : [received.stream, received.through, received.line],
         sending === null ? null : [sending.stream, sending.low, sending.next],
-        item.heads,
+        item.heads.map((head) => [head.author, head.sequence, head.hash]),
         item.keysLeft,
       ];
     }
@@ -208,8 +220,9 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
 }
 
 function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
-  const [stream, run, moved, low, first, list] = rest;
-  if (rest.length !== 6 || typeof moved !== 'boolean') return MALFORMED;
+  const [stream, run, after, moved, low, first, list] = rest;
+  if (rest.length !== 7 || typeof moved !== 'boolean') return MALFORMED;
+  if (!isBytes(after) || (after.length !== 0 && after.length !== RUN_BYTES)) return MALFORMED;
   if (!isBytes(stream, STREAM_ID_BYTES) || !isBytes(run, RUN_BYTES)) return MALFORMED;
   if (!isCount(low) || !isCount(first) || low < 1 || first < low) return MALFORMED;
   if (!isListOf(list, MAX_RECORDS, (item): item is readonly Value[] => Array.isArray(item))) return MALFORMED;
@@ -223,7 +236,7 @@ function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
     records.push(record);
   }
   if (payload > MAX_PAYLOAD_BYTES) return MALFORMED;
-  return { ok: { kind: 'batch', stream, run, moved, low, first, records } };
+  return { ok: { kind: 'batch', stream, run, after, moved, low, first, records } };
 }
 
 function readRecord(raw: readonly Value[]): StreamRecord | undefined {
@@ -259,12 +272,25 @@ function readHello(rest: readonly Value[]): Result<HelloItem, ItemRefusal> {
   const [nonce, answering, received, sending, heads, keysLeft] = rest;
   if (rest.length !== 6 || !isBytes(nonce, NONCE_BYTES) || !isCount(keysLeft)) return MALFORMED;
   if (answering !== null && !isBytes(answering, NONCE_BYTES)) return MALFORMED;
-  if (!isListOf(heads, MAX_ENTRIES, (head): head is Uint8Array => isBytes(head, 32))) return MALFORMED;
+  const marks = readHeads(heads);
+  if (marks === undefined) return MALFORMED;
   const receivedMark = readReceived(received);
   const sendingMark = readSending(sending);
   if (receivedMark === undefined || sendingMark === undefined) return MALFORMED;
-  const hello = { kind: 'hello', nonce, heads, keysLeft } as const;
+  const hello = { kind: 'hello', nonce, heads: marks, keysLeft } as const;
   return { ok: { ...hello, answering: answering ?? null, received: receivedMark, sending: sendingMark } };
+}
+
+function readHeads(value: Value | undefined): readonly HeadMark[] | undefined {
+  if (!isListOf(value, MAX_ENTRIES, (head): head is readonly Value[] => Array.isArray(head)))
+    return undefined;
+  const marks: HeadMark[] = [];
+  for (const [author, sequence, hash, ...more] of value) {
+    if (more.length > 0 || !isBytes(author) || author.length > MAX_AUTHOR_BYTES) return undefined;
+    if (!isCount(sequence) || !isBytes(hash, 32)) return undefined;
+    marks.push({ author, sequence, hash });
+  }
+  return marks;
 }
 
 function readReceived(value: Value | undefined): HelloItem['received'] | undefined {

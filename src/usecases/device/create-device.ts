@@ -11,9 +11,9 @@ import { attachSignature, composeGenesis } from '../../entities/roster/compose.t
 import { Secret } from '../../entities/secret.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Engine } from '../ports/engine.ts';
-import type { Keystore } from '../ports/keystore.ts';
+import type { Change, Keystore } from '../ports/keystore.ts';
 import type { Randomness } from '../ports/randomness.ts';
-import { CLIENT_ID } from '../settings.ts';
+import { CLIENT_ID, type SettingKey } from '../settings.ts';
 
 const PICKLE_KEY_BYTES = 32;
 const SALT_BYTES = 32;
@@ -31,13 +31,15 @@ export interface CreatedDevice {
   readonly name: DeviceName;
 }
 
+/** `settings` are values that have been parsed already. */
 export type CreateDevice = (
   keystore: Pick<Keystore, 'commit'>,
   name: string,
+  settings?: ReadonlyMap<SettingKey, string>,
 ) => Promise<Result<CreatedDevice, NameRefusal>>;
 
 export function createDevice({ engine, hash, clock, randomness }: CreateDevicePorts): CreateDevice {
-  return async (keystore, text) => {
+  return async (keystore, text, settings = new Map()) => {
     const name = parseDeviceName(text);
     if ('refused' in name) return name;
     const createdAt = Math.floor(clock.now());
@@ -58,6 +60,7 @@ export function createDevice({ engine, hash, clock, randomness }: CreateDevicePo
         { kind: 'account', key: 'self', put: account.pickle(pickleKey) },
         { kind: 'entry', key: entry.hash, put: entry.bytes },
         { kind: 'setting', key: CLIENT_ID, put: toHex(randomness(CLIENT_ID_BYTES)) },
+        ...[...settings].map(([key, put]): Change => ({ kind: 'setting', key, put })),
       ]);
       return { ok: { id, name: name.ok } };
     } finally {

@@ -1,6 +1,6 @@
 /** The mesh as the store has it: the entries that were admitted, and what they mean. */
 import type { Hash } from '../../entities/crypto.ts';
-import type { DeviceId } from '../../entities/device-id.ts';
+import { type DeviceId, deviceIdBytes } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { MeshId } from '../../entities/mesh-id.ts';
 import type { Party } from '../../entities/pair-keys.ts';
@@ -41,7 +41,11 @@ export function viewOf({ mesh, roster }: Membership, self: DeviceId): MeshView {
     mesh: hashBytes(mesh) as MeshId,
     peers,
     digest: roster.digest,
-    heads: roster.heads.map((head) => hashBytes(head.hash)),
+    heads: roster.heads.map(({ author, sequence, hash }) => ({
+      author: deviceIdBytes(author),
+      sequence,
+      hash: hashBytes(hash),
+    })),
   };
 }
 

@@ -45,7 +45,7 @@ export interface Contact {
   onKeyUnknown(peer: Peer, nonce: Uint8Array): void;
   /** Something authentic could not be read. */
   onWedged(peer: Peer): void;
-  /** Something came in a session that is not held; nobody knows whether it is authentic. */
+  /** Something came in a session that is no longer held; nobody knows whether it is authentic. */
   onStray(peer: Peer): void;
   /** The peer misses what it should have. */
   onGap(peer: Peer, ack: AckItem): void;
@@ -178,6 +178,21 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
     }
   }
 
+  /** What was announced longest ago and is still missing counts: a later hello does not put it off. */
+  function noteAnnounced(peer: Peer, sending: HelloItem['sending']): void {
+    const { announced } = peer.contact;
+    const { incoming } = peer;
+    if (sending === null) {
+      peer.contact.announced = undefined;
+      return;
+    }
+    const through = incoming !== undefined && same(incoming.id, sending.stream) ? incoming.through : 0;
+    const awaited = announced !== undefined && same(announced.stream, sending.stream) ? announced : undefined;
+    if (awaited !== undefined && awaited.next - 1 > through) return;
+    const { stream, next } = sending;
+    peer.contact.announced = { stream, next, since: clock.elapsed() };
+  }
+
   return {
     greet,
     asking,
@@ -236,8 +251,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       }
       settleMarks(peer, hello, asked?.cursorThen);
       watch(peer);
-      if (hello.sending === null) peer.contact.announced = undefined;
-      else peer.contact.announced = { next: hello.sending.next, since: clock.elapsed() };
+      noteAnnounced(peer, hello.sending);
       if (hello.keysLeft <= RESERVE_LOW) peer.due.keys = true;
       if (hello.answering === null || asked?.by === 'greeting') peer.due.hello = { answering: hello.nonce };
       if (peer.incoming !== undefined) peer.due.ack ??= { gap: false };
@@ -252,16 +266,14 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
 
     onAnswer(peer, answer) {
       const { contact } = peer;
-      const wanted = [contact.requestNonce, contact.initialNonce].some(
-        (nonce) => nonce !== undefined && equal(nonce, answer.nonce),
-      );
-      if (!wanted) return office.count('answer-unasked');
+      const again = contact.initialNonces.some((nonce) => equal(nonce, answer.nonce));
+      const asked = contact.requestNonce !== undefined && equal(contact.requestNonce, answer.nonce);
+      if (!again && !asked) return office.count('answer-unasked');
       heard(peer);
       peer.theirKeys = answer.keys.filter((key) => !peer.spentKeys.some((spent) => equal(spent, key)));
       contact.requestNonce = undefined;
       contact.requests = 0;
-      const again = contact.initialNonce !== undefined && equal(contact.initialNonce, answer.nonce);
-      contact.initialNonce = undefined;
+      contact.initialNonces = [];
       pairChanged(office, peer);
       if (again || sessionToSendOn(peer.sessions) === undefined) {
         if (sealing.begin(peer)) peer.due.hello ??= { answering: null };
@@ -324,7 +336,9 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       for (const peer of office.peers.values()) {
         const { announced } = peer.contact;
         if (announced === undefined || clock.elapsed() - announced.since < WITHHELD_AFTER) continue;
-        const missing = announced.next - 1 - (peer.incoming?.through ?? 0);
+        const { incoming } = peer;
+        const through = incoming !== undefined && same(incoming.id, announced.stream) ? incoming.through : 0;
+        const missing = announced.next - 1 - through;
         peer.contact.announced = undefined;
         if (missing > 0) office.report({ what: 'messages-withheld', device: peer.id, count: missing });
       }

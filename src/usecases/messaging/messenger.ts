@@ -11,6 +11,7 @@ import type { Result } from '../../entities/result.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { SessionId } from '../../entities/session-set.ts';
 import {
+  type HeadMark,
   MAX_PAYLOAD_BYTES,
   MAX_TYPE_CHARACTERS,
   MESSAGE_ID_BYTES,
@@ -37,7 +38,7 @@ export interface MeshView {
   readonly mesh: MeshId;
   readonly peers: readonly Party[];
   readonly digest: Uint8Array;
-  readonly heads: readonly Uint8Array[];
+  readonly heads: readonly HeadMark[];
 }
 
 export interface MessengerParts extends MessagingPorts {
@@ -206,6 +207,9 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
 
   let gathered: { readonly draft: Draft; readonly done: (receipt: Receipt) => void }[] = [];
 
+  /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
+  const choosing = new Map<string, Promise<Result<Receipt, SendRefusal>>>();
+
   /** Whatever is asked for in the same turn, and while a commit is being written, shares one lot. */
   function acceptGathered(): void {
     if (gathered.length === 0) return;
@@ -261,28 +265,28 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       if (peer === undefined) return { refused: 'unknown-recipient' };
       to.push(peer);
     }
-    if (request.id !== undefined) {
-      const before = await delivery(request.id);
-      if (before !== undefined) return { ok: before };
-      const waiting = gathered.some(({ draft }) => toHex(draft.id) === toHex(request.id ?? draft.payload));
-      if (waiting) {
-        await cycle.settled();
-        const now = await delivery(request.id);
-        if (now !== undefined) return { ok: now };
-      }
+    const rest = { to, payload: payload.slice(), type, thread, group: null, sentAt: Math.floor(clock.now()) };
+    const draft = { ...rest, expiresAt: Math.floor(runningTime() + ttl) };
+    const { id } = request;
+    if (id === undefined)
+      return accept({ ...draft, id: parts.randomness(MESSAGE_ID_BYTES), chosenId: false });
+    const earlier = choosing.get(toHex(id));
+    if (earlier === undefined) {
+      const sending = acceptOnce({ ...draft, id: id.slice(), chosenId: true });
+      choosing.set(toHex(id), sending);
+      return sending.finally(() => choosing.delete(toHex(id)));
     }
-    if (!outbox.hasRoomFor(payload.length)) return { refused: 'outbox-full' };
-    const draft: Draft = {
-      id: request.id ?? parts.randomness(MESSAGE_ID_BYTES),
-      chosenId: request.id !== undefined,
-      to,
-      payload: payload.slice(),
-      type,
-      thread,
-      group: null,
-      sentAt: Math.floor(clock.now()),
-      expiresAt: Math.floor(runningTime() + ttl),
-    };
+    const outcome = await earlier;
+    return 'refused' in outcome ? outcome : { ok: (await delivery(id)) ?? outcome.ok };
+  }
+
+  async function acceptOnce(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
+    const before = await delivery(draft.id);
+    return before === undefined ? accept(draft) : { ok: before };
+  }
+
+  async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
+    if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
     return new Promise((resolve) => {
       gathered.push({ draft, done: (receipt) => resolve({ ok: receipt }) });
       cycle.wake();
@@ -290,9 +294,13 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   }
 
   const housekeeping = { cancel: (): void => undefined };
+  let minutes = 0;
   function keepHouse(): void {
     housekeeping.cancel = clock.after(MINUTE, () => {
-      cycle.later('running', 'self', () => Math.floor(runningTime()));
+      minutes += 1;
+      // An idle device commits nothing for weeks: what a power cut takes back is an hour at most.
+      const note = minutes % 60 === 0 ? cycle.change : cycle.later;
+      note('running', 'self', () => Math.floor(runningTime()));
       outbox.expire(runningTime());
       contact.checkWithheld();
       Promise.all([inbox.sweep(), outbox.forgetEnded()]).then(keepHouse, fatal);

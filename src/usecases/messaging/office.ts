@@ -7,6 +7,7 @@ import type { DeviceId } from '../../entities/device-id.ts';
 import type { MeshId } from '../../entities/mesh-id.ts';
 import type { Party } from '../../entities/pair-keys.ts';
 import type { Secret } from '../../entities/secret.ts';
+import type { HeadMark } from '../../entities/wire/items.ts';
 import type { CommitCycle } from '../commit-cycle.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Account, Engine } from '../ports/engine.ts';
@@ -37,7 +38,7 @@ export interface Office extends MessagingPorts {
   readonly run: Uint8Array;
   /** Digest of the roster, for every parcel, and its heads, for hellos. */
   rosterDigest(): Uint8Array;
-  heads(): readonly Uint8Array[];
+  heads(): readonly HeadMark[];
   /** The account's keys changed: it goes into the next commit. */
   accountChanged(): void;
   /** Milliseconds that this device has been running, in all its runs: no jump of a clock changes it. */

@@ -77,7 +77,7 @@ export function openParcel(
   ratchets: Ratchets,
   peer: Peer,
   { envelope, covered }: Opened,
-  suspect: (session: SessionId) => void,
+  suspect: (session: SessionId) => 'go-on' | 'given-up',
 ): Result<Parcel, OpeningRefusal> {
   if (envelope.kind === 'sealed') return openSealed(office, ratchets, peer, envelope, covered, suspect);
   if (envelope.kind !== 'initial') throw new Error('this envelope holds no parcel');
@@ -85,7 +85,7 @@ export function openParcel(
   if ('refused' in checked) return checked;
   const session = sessionByTag(peer, envelope.session);
   if (session !== undefined) {
-    suspect(session.id);
+    if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
     const read = ratchets.live(session.id).decrypt({ type: 0, body: envelope.body });
     if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
     return enter(office, ratchets, peer, session, read.ok, envelope);
@@ -98,23 +98,31 @@ export function sessionByTag(peer: Peer, tag: Uint8Array): PairSession | undefin
   return peer.sessions.sessions.find((session) => session.id.startsWith(prefix));
 }
 
+function isRetired(peer: Peer, tag: Uint8Array): boolean {
+  const prefix = toHex(tag);
+  return peer.sessions.retired.some((id) => id.startsWith(prefix));
+}
+
 function openSealed(
   office: Office,
   ratchets: Ratchets,
   peer: Peer,
   envelope: SealedEnvelope,
   covered: Uint8Array,
-  suspect: (session: SessionId) => void,
+  suspect: (session: SessionId) => 'go-on' | 'given-up',
 ): Result<Parcel, OpeningRefusal> {
   const session = sessionByTag(peer, envelope.session);
-  if (session === undefined) return { refused: 'session-unknown' };
+  if (session === undefined) {
+    const retired = isRetired(peer, envelope.session);
+    return { refused: retired ? 'session-retired' : 'session-unknown' };
+  }
   const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered);
   if (!equal(mac, envelope.mac)) return { refused: 'mac-wrong' };
   if (hasSeen(session.seen, envelope.counter)) return { refused: 'replayed' };
   const counted = { ...session, seen: markSeen(session.seen, envelope.counter) };
   peer.sessions = updateSession(peer.sessions, counted, false);
   pairChanged(office, peer);
-  suspect(session.id);
+  if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
   const read = ratchets.live(session.id).decrypt({ type: 1, body: envelope.body });
   if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
   return enter(office, ratchets, peer, counted, read.ok, envelope);
@@ -137,7 +145,7 @@ function openFirst(
   envelope: InitialEnvelope,
 ): Result<Parcel, OpeningRefusal> {
   const prefix = toHex(envelope.session);
-  if (peer.sessions.retired.some((id) => id.startsWith(prefix))) return { refused: 'session-retired' };
+  if (isRetired(peer, envelope.session)) return { refused: 'session-retired' };
   const wanted = office.account.oneTimeKeyIn(envelope.body);
   const key = wanted === undefined ? undefined : parseAgreementKey(wanted);
   if (key === undefined || 'refused' in key) return { refused: 'undecryptable' };

@@ -5,7 +5,16 @@
  */
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
-import { beginStream, type Received, same, settle, wasTaken } from '../../entities/outgoing-stream.ts';
+import {
+  beginStream,
+  type Received,
+  same,
+  settle,
+  settleThrough as settleStream,
+  UNKNOWN_RUN,
+  wasTaken,
+} from '../../entities/outgoing-stream.ts';
+import { utf8 } from '../../entities/text.ts';
 import {
   type AckItem,
   type BatchItem,
@@ -30,6 +39,8 @@ import { pairChanged } from './sealing.ts';
 const ENDED_VISIBLE = 7 * 86_400_000;
 /** Payloads of lots that have not been sent yet stay in memory up to this many bytes. */
 const GOODS_IN_MEMORY = 16 * 1024 * 1024;
+/** What a batch holds besides payloads: labels, ids, heads. With the payloads it has to fit into one parcel. */
+const MAX_AROUND = 32 * 1024;
 export const OUTBOX_BYTES = 1024 * 1024 * 1024;
 export const OUTBOX_MESSAGES = 500_000;
 
@@ -151,8 +162,11 @@ export function createOutbox(office: Office): Outbox {
     for (const message of lot.messages) {
       bytesHeld -= message.bytes;
       messagesHeld -= 1;
-      byMessage.delete(toHex(message.id));
     }
+    // Until it is written how they ended, whoever asks is told from memory.
+    cycle.afterwards(() => {
+      for (const message of lot.messages) byMessage.delete(toHex(message.id));
+    });
     const key = String(lot.number);
     cycle.change('lot', key, () => undefined);
     cycle.change('goods', key, () => undefined);
@@ -203,7 +217,14 @@ export function createOutbox(office: Office): Outbox {
       lotChanged(addressee.lot);
     }
     peer.pending = kept;
-    peer.outgoing = { ...stream, next, through, offered: through, published: through };
+    peer.outgoing = {
+      ...stream,
+      next,
+      through,
+      throughRun: UNKNOWN_RUN,
+      offered: through,
+      published: through,
+    };
     peer.cursor = through + 1;
     peer.inFlight = [];
     pairChanged(office, peer);
@@ -271,11 +292,15 @@ export function createOutbox(office: Office): Outbox {
       const moved = start.run !== null;
       const records: StreamRecord[] = [];
       let payload = 0;
+      let around = 0;
       for (let number = peer.cursor; number < outgoing.next && records.length < peer.batchLimit; number++) {
         const addressee = at(peer, number);
         if (addressee === undefined || (addressee.run !== null) !== moved || !same(runOf(addressee), run))
           break;
-        if (addressee.end === null && payload + addressee.message.bytes > MAX_PAYLOAD_BYTES) break;
+        const { message } = addressee;
+        if (addressee.end === null && payload + message.bytes > MAX_PAYLOAD_BYTES) break;
+        around += addressee.end === null ? roundAbout(message) : 2;
+        if (around > MAX_AROUND && records.length > 0) break;
         const record = recordFor(addressee);
         if (record === undefined) {
           fetchGoods(addressee.lot);
@@ -286,7 +311,9 @@ export function createOutbox(office: Office): Outbox {
       }
       if (records.length === 0) return undefined;
       const low = outgoing.through + 1;
-      return { kind: 'batch', stream: outgoing.id, run, moved, low, first: peer.cursor, records };
+      const before = at(peer, peer.cursor - 1);
+      const after = before === undefined ? outgoing.throughRun : runOf(before);
+      return { kind: 'batch', stream: outgoing.id, run, after, moved, low, first: peer.cursor, records };
     },
 
     acknowledge(peer, ack) {
@@ -318,9 +345,9 @@ export function createOutbox(office: Office): Outbox {
       const open = peer.pending.find((addressee) => addressee.end !== null && !addressee.over);
       const through = Math.min(received.through, (open?.number ?? Number.POSITIVE_INFINITY) - 1);
       if (through <= outgoing.through) return;
-      const offered = Math.max(outgoing.offered, through);
-      const published = Math.max(outgoing.published, through);
-      peer.outgoing = { ...outgoing, through, offered, published };
+      const last = at(peer, through);
+      if (last === undefined) throw new Error('a number without an entry');
+      peer.outgoing = settleStream(outgoing, through, runOf(last));
       pairChanged(office, peer);
       settleThrough(peer, through, () => undefined);
     },
@@ -437,6 +464,11 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };
+}
+
+/** The most that a record takes up around its payload: its labels, its id, its time, and the heads of all. */
+function roundAbout({ type, thread, group }: Pick<Draft, 'type' | 'thread' | 'group'>): number {
+  return 42 + [type, thread ?? '', group ?? ''].reduce((sum, label) => sum + utf8(label).length, 0);
 }
 
 export function stateOf(addressee: Addressee, published: number): 'accepted' | 'published' | DeliveryEnd {

@@ -72,8 +72,8 @@ export interface Contact {
   cancelRetry: (() => void) | undefined;
   requestNonce: Uint8Array | undefined;
   requests: number;
-  /** Nonce of the last message of ours that began a session: an answer may name it. */
-  initialNonce: Uint8Array | undefined;
+  /** Nonces of the last messages of ours that begin the newest session: an answer may name any of them. */
+  initialNonces: readonly Uint8Array[];
   rekeyNotBefore: number;
   rekeys: number;
   answerNotBefore: number;
@@ -83,7 +83,7 @@ export interface Contact {
   goneBackTo: number;
   goBackNotBefore: number;
   /** What it said it sends, and since when some of that is missing. */
-  announced: { readonly next: number; readonly since: number } | undefined;
+  announced: { readonly stream: Uint8Array; readonly next: number; readonly since: number } | undefined;
 }
 
 export function newPeer(
@@ -121,7 +121,7 @@ export function newPeer(
       cancelRetry: undefined,
       requestNonce: undefined,
       requests: 0,
-      initialNonce: undefined,
+      initialNonces: [],
       rekeyNotBefore: 0,
       rekeys: 0,
       answerNotBefore: 0,

@@ -143,13 +143,18 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   function openSealed(peer: Peer, opened: Opened, packet: Uint8Array): void {
     const parcel = openParcel(office, ratchets, peer, opened, (session) => {
       const name = suspectOf('session', session);
-      if (isPoison(name)) giveUpSession(peer, session, name);
+      if (isPoison(name)) {
+        giveUpSession(peer, session, name);
+        return 'given-up';
+      }
       suspects.push(name);
+      return 'go-on';
     });
     if ('refused' in parcel) {
       office.count(parcel.refused);
       if (parcel.refused === 'undecryptable') contact.onWedged(peer);
-      if (parcel.refused === 'session-unknown' || parcel.refused === 'session-retired') contact.onStray(peer);
+      // A tag that was never heard of may be anybody's junk, and is not worth a step.
+      if (parcel.refused === 'session-retired') contact.onStray(peer);
       if (parcel.refused === 'key-unknown') contact.onKeyUnknown(peer, packetNonce(office, packet));
       return;
     }

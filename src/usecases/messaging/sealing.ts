@@ -137,7 +137,10 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
       if (type === 0) {
         const serial = nextSerial(peer);
         const packet = signed(peer, { kind: 'initial', from, serial, session: tag, body, attached });
-        peer.contact.initialNonce = packetNonce(office, packet);
+        peer.contact.initialNonces = [packetNonce(office, packet), ...peer.contact.initialNonces].slice(
+          0,
+          16,
+        );
         return packet;
       }
       const counter = session.sent + 1;

@@ -74,6 +74,7 @@ export interface OutgoingRecord {
   readonly id: Uint8Array;
   readonly next: number;
   readonly through: number;
+  readonly throughRun: Uint8Array;
   readonly offered: number;
   readonly published: number;
 }

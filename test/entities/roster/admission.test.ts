@@ -148,6 +148,44 @@ describe('admission', () => {
     expect(other.holds(entry)).toBe(true);
   });
 
+  it('judges each entry by what stands before it in the same batch: a fork', () => {
+    const { laptop, mobile } = pair();
+    const base = mobile.compose(rename);
+    const addition = follow(phone, base, add(laptop.membership.mesh, phone, pi));
+    const fork = follow(phone, base, { kind: 'group-create', name: pi.name });
+    const { mesh } = laptop.membership;
+    const note = forge(pi, { mesh, sequence: 1, previous: null, heads: [], body: rename });
+    const bare = new Seat(alice, laptop.membership, false);
+    const outcomes = bare.receive([base, addition, fork, note]).outcomes.map((o) => o.outcome);
+    expect(outcomes).toEqual(['admitted', 'admitted', 'admitted', 'refused']);
+  });
+
+  it('judges each entry by what stands before it in the same batch: a cut', () => {
+    const { laptop, mobile } = pair();
+    const { mesh } = laptop.membership;
+    const addition = mobile.compose(add(mesh, phone, pi));
+    const note = forge(pi, { mesh, sequence: 1, previous: null, heads: [], body: rename });
+    const bare = new Seat(alice, laptop.membership, false);
+    bare.write({ kind: 'revoke', target: phone.id, cut: addition.hash, reason: 'lost' });
+    expect(wanted(bare.membership)).toEqual([addition.hash]);
+    const outcomes = bare.receive([addition, note]).outcomes.map((o) => o.outcome);
+    expect(outcomes).toEqual(['admitted', 'admitted']);
+    expect(wanted(bare.membership)).toEqual([]);
+  });
+
+  it('judges each entry by what stands before it in the same batch: a cut whose entry adds nobody', () => {
+    const { laptop, mobile } = pair();
+    const { mesh } = laptop.membership;
+    const addition = mobile.write(add(mesh, phone, pi));
+    const last = mobile.compose(rename);
+    const note = forge(pi, { mesh, sequence: 1, previous: null, heads: [], body: rename });
+    const bare = new Seat(alice, laptop.membership, false);
+    bare.receive([addition]);
+    bare.write({ kind: 'revoke', target: phone.id, cut: last.hash, reason: 'lost' });
+    expect(one(bare, note)).toEqual(refused('entry-not-covered'));
+    expect(bare.receive([last, note]).outcomes.map((o) => o.outcome)).toEqual(['admitted', 'admitted']);
+  });
+
   it('keeps, chains and passes on kinds that it does not know', () => {
     const { laptop, mobile } = pair();
     const strange = mobile.write({ kind: 'unknown', number: 4711, value: ['a', 1, null, { b: true }] });

@@ -9,7 +9,7 @@ import { revocation } from '../../../src/entities/roster/compose.ts';
 import type { Body, Entry, EntryHash } from '../../../src/entities/roster/entry.ts';
 import { type Actor, actor, add, alice, forge, found, gossip, Seat } from './cast.ts';
 
-const DELIVERIES = Number(process.env.ROSTER_DELIVERIES ?? 250);
+const DELIVERIES = Number(process.env.ROSTER_DELIVERIES ?? 150);
 
 const honest = [alice, ...['phone', 'pi', 'desk'].map(actor)];
 const crooks = ['crook', 'crony', 'creep', 'crone'].map(actor);

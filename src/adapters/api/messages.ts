@@ -1,0 +1,167 @@
+/** Sending, and looking after what was sent. */
+import { fromHex, toHex } from '../../entities/bytes.ts';
+import { type Hash, labelledHash } from '../../entities/crypto.ts';
+import { MeshError } from '../../entities/errors.ts';
+import { utf8 } from '../../entities/text.ts';
+import { MAX_PAYLOAD_BYTES, MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/items.ts';
+import { endedMessages } from '../../usecases/ended-messages.ts';
+import type { Receipt, SendRefusal } from '../../usecases/messaging/messenger.ts';
+import type { Json, JsonObject } from '../rpc/protocol.ts';
+import type { Method } from '../rpc/server.ts';
+import { recipients } from './devices.ts';
+import { flag, optionalBytes, optionalChoice, optionalCount, optionalText, text } from './params.ts';
+import type { ApiPorts } from './ports.ts';
+
+export const WAITS = ['accepted', 'published', 'delivered'] as const;
+export type Wait = (typeof WAITS)[number];
+
+/** What a one-shot command gives the broker when the caller said nothing about it. */
+const ONE_SHOT_PATIENCE = 5000;
+const MOST_ID_CHARACTERS = 256;
+
+/** 32 hexadecimal digits stand for themselves; any other text for its hash, so callers name messages freely. */
+export function messageId(hash: Hash, id: string): Uint8Array {
+  if (id.length === 0 || id.length > MOST_ID_CHARACTERS) throw new MeshError('message-id-invalid');
+  const bytes = /^[0-9a-f]{32}$/.test(id) ? fromHex(id) : undefined;
+  return bytes ?? labelledHash(hash, 'message id v1', utf8(id)).slice(0, MESSAGE_ID_BYTES);
+}
+
+export function sendMethod(ports: ApiPorts): Method {
+  const { messenger, hash, clock, host, line } = ports;
+  return async (params) => {
+    const began = clock.elapsed();
+    const target = text(params, 'target');
+    const inline = optionalText(params, 'text');
+    const payload = inline === undefined ? optionalBytes(params, 'data') : utf8(inline);
+    if (payload === undefined) throw new MeshError('rpc-params-invalid', { name: 'text' });
+    const id = optionalText(params, 'id');
+    const type = optionalText(params, 'type');
+    const thread = optionalText(params, 'thread');
+    const ttl = optionalCount(params, 'ttl');
+    const asked = optionalChoice(params, 'wait', WAITS);
+    const wanted = asked ?? (host === 'daemon' ? 'accepted' : 'published');
+    const patience =
+      optionalCount(params, 'timeout') ?? (asked === undefined ? ONE_SHOT_PATIENCE : undefined);
+
+    await ports.online();
+    const result = await messenger.send({
+      to: recipients(ports, target),
+      payload,
+      ...(id === undefined ? {} : { id: messageId(hash, id) }),
+      ...(type === undefined ? {} : { type }),
+      ...(thread === undefined ? {} : { thread }),
+      ...(ttl === undefined ? {} : { ttl }),
+    });
+    if ('refused' in result) throw refusal(result.refused, target);
+    const left = patience === undefined ? undefined : Math.max(0, patience - (clock.elapsed() - began));
+    const receipt = await reaching(ports, result.ok, wanted, left);
+    const { error, permanent } = line.state();
+    return {
+      ...describe(receipt),
+      wanted,
+      standing: standing(receipt, wanted),
+      /** The caller did not ask to wait, so that it is not there yet is no failure. */
+      asked: asked !== undefined,
+      brokerError: permanent && error !== undefined ? { code: error.code, data: error.data } : null,
+    };
+  };
+}
+
+function refusal(reason: SendRefusal, target: string): MeshError {
+  switch (reason) {
+    case 'payload-too-large':
+      return new MeshError(reason, { most: MAX_PAYLOAD_BYTES });
+    case 'label-too-long':
+      return new MeshError(reason, { most: MAX_TYPE_CHARACTERS });
+    case 'unknown-recipient':
+      return new MeshError('device-not-member', { text: target });
+    default:
+      return new MeshError(reason);
+  }
+}
+
+/** Until the message is where the caller wants it, cannot get there, or the time is up. */
+function reaching(
+  { messenger, clock, line }: ApiPorts,
+  first: Receipt,
+  wanted: Wait,
+  patience: number | undefined,
+): Promise<Receipt> {
+  if (standing(first, wanted) !== 'open') return Promise.resolve(first);
+  return new Promise((resolve, reject) => {
+    const key = toHex(first.id);
+    let cancel = (): void => undefined;
+    const end = (): void => {
+      cancel();
+      stopNews();
+      stopWatch();
+      messenger.delivery(first.id).then((now) => resolve(now ?? first), reject);
+    };
+    const look = (): void => {
+      messenger.delivery(first.id).then((now) => {
+        if (now !== undefined && standing(now, wanted) !== 'open') end();
+      }, reject);
+    };
+    const stopNews = messenger.listen((news) => {
+      if (news.kind === 'delivery' && toHex(news.id) === key) look();
+    });
+    const watch = (): void => {
+      if (line.state().permanent) end();
+    };
+    const stopWatch = line.watch(watch);
+    if (patience !== undefined) cancel = clock.after(patience, end);
+    look();
+    watch();
+  });
+}
+
+const RANK = { accepted: 0, published: 1, delivered: 2 } as const;
+
+/** `failed` as soon as one recipient will never get it and no other is open any more. */
+export function standing(receipt: Receipt, wanted: Wait): 'reached' | 'failed' | 'open' {
+  const isOpen = receipt.to.some(
+    ({ state }) => (state === 'accepted' || state === 'published') && RANK[state] < RANK[wanted],
+  );
+  if (isOpen) return 'open';
+  const lost = receipt.to.some(({ state }) => !(state in RANK));
+  return lost ? 'failed' : 'reached';
+}
+
+export function describe(receipt: Receipt): JsonObject {
+  return {
+    id: toHex(receipt.id),
+    to: receipt.to.map(({ deviceId, state, mayHaveArrived, reason }) => ({
+      deviceId,
+      state,
+      ...(mayHaveArrived ? { mayHaveArrived } : {}),
+      ...(reason === null ? {} : { reason }),
+    })),
+  };
+}
+
+export function cancelMethod({ messenger, hash }: ApiPorts): Method {
+  return async (params) => {
+    const id = text(params, 'id');
+    const result = await messenger.cancel(messageId(hash, id));
+    if ('refused' in result) throw new MeshError('message-unknown', { id });
+    return describe(result.ok);
+  };
+}
+
+export function outboxMethod({ messenger, keystore }: ApiPorts): Method {
+  return async (params) => {
+    const errors = new Map(messenger.status().peers.map((peer) => [peer.deviceId, peer.lastError]));
+    const open = messenger.outbox();
+    const waiting = new Set(open.map((receipt) => toHex(receipt.id)));
+    const ended = flag(params, 'all') ? await endedMessages(keystore) : [];
+    const all = [...ended.filter((receipt) => !waiting.has(toHex(receipt.id))), ...open];
+    return all.map((receipt): Json => {
+      const why = receipt.to.map((one) => one.reason ?? errors.get(one.deviceId) ?? null);
+      return {
+        ...describe(receipt),
+        sentAt: receipt.sentAt,
+        lastError: why.find((reason) => reason !== null) ?? null,
+      };
+    });
+  };
+}

@@ -1,0 +1,31 @@
+/** The local API: every command of the command line is one of these. */
+import { MeshError } from '../../entities/errors.ts';
+import type { MethodTable } from '../rpc/server.ts';
+import { keyMethods, settingMethods, statusMethod } from './administration.ts';
+import { listDevices } from './devices.ts';
+import { cancelMethod, outboxMethod, sendMethod } from './messages.ts';
+import type { ApiPorts } from './ports.ts';
+import { createReaders } from './readers.ts';
+
+export function createMethods(ports: ApiPorts): MethodTable {
+  const readers = createReaders(ports);
+  return {
+    ...readers.methods,
+    ...settingMethods(ports),
+    ...keyMethods(ports),
+    ...statusMethod(ports, readers),
+    send: sendMethod(ports),
+    cancel: cancelMethod(ports),
+    outbox: outboxMethod(ports),
+    async devices() {
+      return listDevices(ports);
+    },
+    /** For a daemon that starts while a one-shot command has the store. */
+    async handover() {
+      const { host, home, pid } = ports;
+      if (host === 'daemon') throw new MeshError('daemon-running', { home, pid });
+      ports.handOver();
+      return null;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** What the methods of the local API work with. */
+import type { Hash } from '../../entities/crypto.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
+import type { Membership } from '../../entities/roster/membership.ts';
+import type { Messenger } from '../../usecases/messaging/messenger.ts';
+import type { Clock } from '../../usecases/ports/clock.ts';
+import type { Keystore } from '../../usecases/ports/keystore.ts';
+import type { Settings } from '../../usecases/settings.ts';
+import type { BrokerLine } from '../broker-line.ts';
+import type { Slots } from '../keystore/unlocked-header.ts';
+
+export interface ApiPorts {
+  readonly self: DeviceId;
+  readonly home: string;
+  /** A daemon stays; a one-shot command serves the socket only as long as it works. */
+  readonly host: 'daemon' | 'one-shot';
+  readonly pid: number;
+  readonly version: string;
+  readonly hash: Hash;
+  readonly clock: Clock;
+  readonly keystore: Pick<Keystore, 'keys' | 'read'>;
+  readonly messenger: Messenger;
+  readonly membership: () => Membership;
+  readonly settings: Settings;
+  readonly slots: Slots;
+  readonly line: Pick<BrokerLine, 'state' | 'watch'>;
+  /** Connects where that has not been done yet; resolves when what lay at the broker has been looked at. */
+  readonly online: () => Promise<void>;
+  /** A daemon wants the store: a one-shot command gives it up. */
+  readonly handOver: () => void;
+}

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { ExitStatus, MeshError } from '../../../entities/errors.ts';
+import type { Run } from '../command.ts';
+import type { GlobalOptions, Invocation } from '../invocation.ts';
+
+export interface BrokerOptions {
+  readonly broker?: readonly string[];
+  readonly brokerUser?: string;
+  readonly brokerPasswordFile?: string;
+  readonly brokerCa?: string;
+  readonly brokerPin?: string;
+  readonly topicPrefix?: string;
+}
+
+interface InitOptions extends BrokerOptions, GlobalOptions {
+  readonly name?: string;
+}
+
+export function defineInit(program: Command, run: Run): void {
+  program
+    .command('init')
+    .description('make this device')
+    .option('--name <name>', 'what people call it')
+    .option('--broker <url...>', 'where the broker is: mqtt://, mqtts://, ws:// or wss://')
+    .option('--broker-user <name>', 'the login at the broker')
+    .option('--broker-password-file <file>', 'its password, in the first line of a file')
+    .option('--broker-ca <file>', 'who vouches for the broker, in PEM form')
+    .option('--broker-pin <pin>', "the SHA-256 of the broker's certificate")
+    .option('--topic-prefix <prefix>', 'before the device id in topics (/mesh/)')
+    .addHelpText('after', '\nExample:\n  mesh init --name "the Pi" --broker mqtts://broker.example')
+    .action((options: InitOptions, command: Command) =>
+      run(command, (invocation) => init(invocation, options)),
+    );
+}
+
+async function init(invocation: Invocation, options: InitOptions): Promise<ExitStatus> {
+  if (options.name === undefined) throw new MeshError('name-missing');
+  const { initialise } = await import('../initialise.ts');
+  const made = await initialise(invocation, options.name, options);
+  await invocation.out.say(
+    {
+      event: 'initialised',
+      deviceId: made.deviceId,
+      fingerprint: made.fingerprint,
+      name: made.name,
+      home: invocation.home,
+      ...(made.keyFile === undefined ? {} : { keyFile: made.keyFile }),
+    },
+    `${made.name} is ready in ${invocation.home}\nfingerprint: ${made.fingerprint}`,
+  );
+  if (made.keyFile !== undefined) {
+    invocation.out.note(
+      `made the key file ${made.keyFile}; it protects copies and backups of the data directory only, so keep it out of them`,
+    );
+  }
+  return ExitStatus.done;
+}

@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
+import type { Run } from '../command.ts';
+import { withMesh } from '../session.ts';
+
+export function defineOutbox(program: Command, run: Run): void {
+  program
+    .command('outbox')
+    .description('what still waits, for whom, and why')
+    .option('--all', 'also how it ended in the last 7 days')
+    .action((options: { readonly all?: true }, command: Command) =>
+      run(command, async (invocation) => {
+        const all = await withMesh(invocation, (link) => link.call('outbox', { all: options.all === true }));
+        for (const message of asObjects(all)) {
+          await invocation.out.say({ event: 'sent', ...message }, describe(message));
+        }
+        return undefined;
+      }),
+    );
+}
+
+export function defineCancel(program: Command, run: Run): void {
+  program
+    .command('cancel')
+    .description('take back what has not gone out yet')
+    .argument('<id>', 'the id that "send" gave, or was given')
+    .action((id: string, _options: unknown, command: Command) =>
+      run(command, async (invocation) => {
+        const result = await withMesh(invocation, (link) => link.call('cancel', { id }));
+        for (const message of asObjects([result])) {
+          await invocation.out.say({ event: 'sent', ...message }, describe(message));
+        }
+        return undefined;
+      }),
+    );
+}
+
+function describe({ id, to, lastError }: JsonObject): string {
+  const each = asObjects(to ?? []).map((one) => `${one.deviceId} ${one.state}`);
+  return `${id}  ${each.join(', ')}${typeof lastError === 'string' ? `  (${lastError})` : ''}`;
+}
+
+export function asObjects(value: Json): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
+import { ExitStatus, explanations, MeshError } from '../../../entities/errors.ts';
+import type { Run } from '../command.ts';
+import { duration, type Invocation } from '../invocation.ts';
+import { withMesh } from '../session.ts';
+
+interface SendOptions {
+  readonly type?: string;
+  readonly thread?: string;
+  readonly ttl?: string;
+  readonly wait?: string;
+  readonly timeout?: string;
+  readonly id?: string;
+}
+
+export function defineSend(program: Command, run: Run): void {
+  program
+    .command('send')
+    .description('send a message to a device, or to all')
+    .argument('<target>', 'a device id, 6 or more of its first characters, a name, or "all"')
+    .argument('[text]', 'the message; "-" or nothing reads stdin, bytes kept exactly')
+    .option('--type <mime>', 'what the message is, for the reader')
+    .option('--thread <thread>', 'a label that readers can filter by')
+    .option('--ttl <duration>', 'give up after so long (30d)')
+    .option('--wait <state>', 'return when it is accepted, published or delivered')
+    .option('--timeout <duration>', 'wait no longer than this')
+    .option('--id <id>', 'name the message, so that sending it twice sends it once')
+    .addHelpText('after', '\nExamples:\n  mesh send pi hello\n  df -h | mesh send all --type text/plain')
+    .action((target: string, text: string | undefined, options: SendOptions, command: Command) =>
+      run(command, (invocation) => send(invocation, target, text, options)),
+    );
+}
+
+async function send(
+  invocation: Invocation,
+  target: string,
+  text: string | undefined,
+  { type, thread, ttl, wait, timeout, id }: SendOptions,
+): Promise<ExitStatus> {
+  if (wait !== undefined && !['accepted', 'published', 'delivered'].includes(wait)) {
+    const detail = '--wait takes accepted, published or delivered';
+    throw new MeshError('usage', { detail });
+  }
+  const params: JsonObject = {
+    target,
+    ...(text === undefined || text === '-' ? { data: await stdin() } : { text }),
+    // One of our own where there is none: if the daemon ends in the middle, asking again is harmless.
+    id: id ?? randomUUID().replaceAll('-', ''),
+    type,
+    thread,
+    ttl: ttl === undefined ? undefined : duration(ttl),
+    wait,
+    timeout: timeout === undefined ? undefined : duration(timeout),
+  };
+  const result = await withMesh(invocation, (link) => link.call('send', params));
+  return report(invocation, result);
+}
+
+async function stdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('base64');
+}
+
+async function report({ out }: Invocation, result: Json): Promise<ExitStatus> {
+  if (!isObject(result)) throw new Error('send was answered with something else');
+  const { id, to, wanted, standing, asked, brokerError } = result;
+  const deliveries = Array.isArray(to) ? to.filter(isObject) : [];
+  await out.say(
+    { event: 'sent', id, to },
+    `${id} ${[...new Set(deliveries.map((one) => String(one.state)))].join(', ')}`,
+  );
+  if (standing === 'reached') return ExitStatus.done;
+  if (standing === 'failed') {
+    const done = new Set(['accepted', 'published', 'delivered']);
+    const lost = deliveries.filter((one) => !done.has(String(one.state)));
+    throw new MeshError('delivery-failed', { count: lost.length });
+  }
+  const refusal = readRefusal(brokerError);
+  if (asked === true) throw refusal ?? new MeshError('delivery-open', { wanted: String(wanted) });
+  const why = refusal === undefined ? 'the broker has not taken it yet' : refusal.message;
+  out.note(`the message is accepted and waits here: ${why}`);
+  return ExitStatus.done;
+}
+
+/** Why the broker will not have us, where that is so. */
+function readRefusal(value: Json | undefined): MeshError | undefined {
+  if (!isObject(value) || typeof value.code !== 'string') return undefined;
+  const code = Object.keys(explanations).find((known) => known === value.code);
+  if (code === undefined || !isObject(value.data)) return undefined;
+  const data: Record<string, string> = {};
+  for (const [name, item] of Object.entries(value.data)) data[name] = String(item);
+  return new MeshError(code as keyof typeof explanations, data);
+}

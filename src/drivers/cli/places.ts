@@ -1,0 +1,28 @@
+/** Where things are on this machine when nobody says otherwise. */
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const NAME = 'trusted-mesh';
+
+export function homeDirectory(given: string | undefined): string {
+  const chosen = given ?? nonEmpty(process.env.MESH_HOME);
+  if (chosen !== undefined) return resolve(chosen);
+  return join(base('XDG_DATA_HOME', ['.local', 'share'], ['Library', 'Application Support']), NAME);
+}
+
+/** Outside the data directory, so that a copy or backup of that one is of no use by itself. */
+export function defaultKeyFile(home: string): string {
+  const config = join(base('XDG_CONFIG_HOME', ['.config'], ['Library', 'Preferences']), NAME);
+  return join(config, `key-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`);
+}
+
+function base(variable: string, linux: readonly string[], mac: readonly string[]): string {
+  if (process.platform === 'win32') {
+    return nonEmpty(process.env.LOCALAPPDATA) ?? join(homedir(), 'AppData', 'Local');
+  }
+  if (process.platform === 'darwin') return join(homedir(), ...mac);
+  return nonEmpty(process.env[variable]) ?? join(homedir(), ...linux);
+}
+
+export const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text);

@@ -1,0 +1,21 @@
+import { test } from 'vitest';
+import { startMosquitto } from '../brokers/mosquitto.ts';
+import { temporaryDirectory } from '../support/home.ts';
+import { makeMesh } from './make-mesh.ts';
+import { as, mesh } from './mesh-process.ts';
+test('x', async () => {
+  const b = await startMosquitto();
+  const [l, p] = await makeMesh({ count: 2, dir: await temporaryDirectory(), brokerUrl: b.url });
+  if (!l || !p) throw new Error();
+  const t = async (...a: string[]) => { const s = performance.now(); const r = await mesh(a); process.stdout.write(`${Math.round(performance.now() - s)} ${a[0]} ${a[1]} ${a[2]} -> ${r.status} ${r.stdout} ${r.stderr}\n`); };
+  await t('listen', '--timeout', '500ms', ...as(p));
+  for (const x of ['one', 'two', '']) await t('send', p.deviceId, x, ...as(l));
+  const q = t('listen', '--timeout', '8s', ...as(l));
+  await t('listen', '--count', '1', '--timeout', '20s', ...as(p));
+  await q;
+  await t('listen', '--count', '2', '--peek', '--timeout', '20s', ...as(p));
+  await t('listen', '--count', '2', '--timeout', '20s', ...as(p));
+  await t('listen', '--count', '3', '--cursor', 'b', '--timeout', '9s', ...as(p));
+  await t('listen', '--count', '1', '--timeout', '300ms', ...as(p));
+  await b.stop();
+});

@@ -1,0 +1,239 @@
+/**
+ * A few devices in one process, with the real engine and a sealed store in memory, on the honest post and a
+ * clock that moves only when a test says so.
+ */
+import { VirtualClock } from '../../../src/adapters/memory/virtual-clock.ts';
+import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
+import { toHex } from '../../../src/entities/bytes.ts';
+import type { MeshId } from '../../../src/entities/mesh-id.ts';
+import type { Party } from '../../../src/entities/pair-keys.ts';
+import { decodeEnvelope, type Envelope } from '../../../src/entities/wire/envelope.ts';
+import type { Item } from '../../../src/entities/wire/items.ts';
+import { decodeCore, decodeParcel } from '../../../src/entities/wire/parcel.ts';
+import type { InboxMessage } from '../../../src/usecases/messaging/inbox.ts';
+import type { MeshView, Receipt, SendRequest } from '../../../src/usecases/messaging/messenger.ts';
+import { CONTENT_NONCE } from '../../../src/usecases/messaging/sealing.ts';
+import type { Clock } from '../../../src/usecases/ports/clock.ts';
+import { realRandomness } from '../../randomness.ts';
+import { Seeded } from '../../simulation/seeded.ts';
+import { HookedEngine } from './hooked-engine.ts';
+import { type Packet, Post } from './post.ts';
+import { RigDevice } from './rig-device.ts';
+
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+export const text = (words: string): Uint8Array => new TextEncoder().encode(words);
+export const words = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+const NAMES = ["Alice's laptop", "Alice's phone", 'the Pi', 'a stolen tablet'] as const;
+
+/** Engines are never unloaded, so all rigs of a file share one. */
+const engine = loadEngine(realRandomness);
+
+export interface RigSettings {
+  readonly devices?: number;
+  /** Another clock for one device, made from everybody's. */
+  readonly clockOf?: (name: string, clock: VirtualClock) => Clock;
+}
+
+export class Rig {
+  readonly clock = new VirtualClock();
+  readonly post = new Post(this.clock);
+  readonly seeded = new Seeded(7);
+  readonly devices: RigDevice[] = [];
+  readonly #plaintexts = new Map<string, Uint8Array>();
+  #view: MeshView | undefined;
+
+  /** Devices that have never heard of each other but know each other's keys. None is running yet. */
+  static async make({ devices = 2, clockOf }: RigSettings = {}): Promise<Rig> {
+    const rig = new Rig();
+    for (let i = 0; i < devices; i++) {
+      const name = NAMES[i] ?? `device ${i}`;
+      const device = await RigDevice.make({
+        name,
+        engine: new HookedEngine(await engine, rig.#plaintexts),
+        clock: clockOf?.(name, rig.clock) ?? rig.clock,
+        seeded: rig.seeded,
+        transport: (self: Party) => rig.post.transport(self.id),
+      });
+      rig.devices.push(device);
+    }
+    rig.#view = rig.viewOf(rig.seeded.bytes(32) as MeshId);
+    return rig;
+  }
+
+  /** Devices that have greeted each other and hold sessions. */
+  static async met(settings: RigSettings = {}): Promise<Rig> {
+    const rig = await Rig.make(settings);
+    await rig.startAll();
+    await rig.pass(5 * SECOND);
+    return rig;
+  }
+
+  /** Ends every session between all devices, and takes away every key with which a new one could begin. */
+  async estrange(): Promise<void> {
+    for (const device of this.devices) await this.stop(device);
+    for (const device of this.devices) {
+      for (const other of this.devices) {
+        if (other !== device) await device.editPair(other, { sessions: [], theirKeys: [] });
+      }
+    }
+  }
+
+  viewOf(mesh: MeshId): MeshView {
+    const peers = this.devices.map(({ party }) => party);
+    return { mesh, peers, digest: new Uint8Array(32).fill(1), heads: [] };
+  }
+
+  device(index: number): RigDevice {
+    const device = this.devices[index];
+    if (device === undefined) throw new Error(`the rig has no device ${index}`);
+    return device;
+  }
+
+  get laptop(): RigDevice {
+    return this.device(0);
+  }
+
+  get phone(): RigDevice {
+    return this.device(1);
+  }
+
+  get pi(): RigDevice {
+    return this.device(2);
+  }
+
+  async start(device: RigDevice, view: MeshView | undefined = this.#view): Promise<void> {
+    if (view === undefined) throw new Error('the rig was not made');
+    await device.start(view);
+    await this.settle();
+  }
+
+  async startAll(): Promise<void> {
+    for (const device of this.devices) if (!device.running) await this.start(device);
+  }
+
+  async stop(device: RigDevice): Promise<void> {
+    const stopping = device.stop();
+    await this.settle();
+    await stopping;
+    await this.settle();
+  }
+
+  crash(device: RigDevice): void {
+    this.post.unplug(device.id);
+    device.crash();
+  }
+
+  async restart(device: RigDevice): Promise<void> {
+    this.crash(device);
+    await this.start(device);
+  }
+
+  /** All that waits for nothing but its turn has had it. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+    while (this.clock.untilNext() === 0) {
+      this.clock.step();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Lets virtual time pass, and everything happen that is due in it. */
+  async pass(milliseconds: number): Promise<void> {
+    const end = this.clock.elapsed() + milliseconds;
+    await this.settle();
+    for (;;) {
+      const next = this.clock.untilNext();
+      if (next === undefined || this.clock.elapsed() + next > end) break;
+      this.clock.step();
+      await this.settle();
+      for (const device of this.devices) {
+        if (device.fatal !== undefined && !device.mayEnd) throw device.fatal;
+      }
+    }
+    this.clock.pass(end - this.clock.elapsed());
+  }
+
+  /** Sends and waits until the message is durable. */
+  async send(
+    from: RigDevice,
+    to: RigDevice | readonly RigDevice[],
+    request: string | Partial<SendRequest>,
+  ): Promise<Receipt> {
+    const addressees = ('id' in to ? [to] : to).map(({ id }) => id);
+    const rest = typeof request === 'string' ? { payload: text(request) } : { payload: text(''), ...request };
+    const sending = from.messenger.send({ ...rest, to: addressees });
+    await this.settle();
+    const sent = await sending;
+    if ('refused' in sent) throw new Error(`refused as ${sent.refused}`);
+    return sent.ok;
+  }
+
+  /** The state of a message at each of its recipients. */
+  async states(from: RigDevice, receipt: Receipt): Promise<string[]> {
+    const delivery = await from.messenger.delivery(receipt.id);
+    return (delivery?.to ?? []).map(({ state }) => state);
+  }
+
+  async inbox(device: RigDevice): Promise<InboxMessage[]> {
+    const all: InboxMessage[] = [];
+    let position = { batch: 0, index: 0 };
+    for (;;) {
+      const some = await device.messenger.inbox.read(position);
+      const last = some.at(-1);
+      if (last === undefined) return all;
+      all.push(...some);
+      position = last.after;
+    }
+  }
+
+  async payloads(device: RigDevice): Promise<string[]> {
+    return (await this.inbox(device)).map(({ payload }) => words(payload));
+  }
+
+  /** What one device has handed to the post for another, from a place in its log on. */
+  sent(from: RigDevice, to: RigDevice, since = 0): readonly Packet[] {
+    return this.post.log.slice(since).filter((packet) => packet.from === from.id && packet.to === to.id);
+  }
+
+  kinds(packets: readonly Packet[]): string[] {
+    return packets.map((packet) => this.envelope(packet).kind);
+  }
+
+  envelope(packet: Pick<Packet, 'bytes'>): Envelope {
+    const decoded = decodeEnvelope(packet.bytes);
+    if ('refused' in decoded) throw new Error(`a device sent what is refused as ${decoded.refused}`);
+    return decoded.ok.envelope;
+  }
+
+  /** What stands inside a packet of this rig. */
+  items(packet: Pick<Packet, 'bytes'>): readonly Item[] {
+    const envelope = this.envelope(packet);
+    if (envelope.kind !== 'sealed' && envelope.kind !== 'initial') return [];
+    const plaintext = this.#plaintexts.get(toHex(envelope.body));
+    if (plaintext === undefined) throw new Error('this rig did not encrypt that');
+    return itemsIn(plaintext, envelope.attached);
+  }
+
+  batches(packets: readonly Packet[]): readonly Extract<Item, { kind: 'batch' }>[] {
+    return packets.flatMap((packet) => this.items(packet)).filter((item) => item.kind === 'batch');
+  }
+}
+
+export function itemsIn(plaintext: Uint8Array, attached: readonly Uint8Array[]): readonly Item[] {
+  const core = decodeCore(plaintext);
+  if ('refused' in core) throw new Error(`a core that is refused as ${core.refused}`);
+  const [data = new Uint8Array(0)] = attached;
+  const padded =
+    'inside' in core.ok
+      ? core.ok.inside
+      : nodePrimitives.cipher.open({ key: core.ok.key, nonce: CONTENT_NONCE, aad: core.ok.context, data });
+  const parcel = padded === undefined ? undefined : decodeParcel(padded);
+  if (parcel === undefined || 'refused' in parcel) throw new Error('a parcel that cannot be read');
+  return parcel.ok.items;
+}
