@@ -108,6 +108,7 @@ export const explanations = {
   'rpc-too-large': failed('a request is larger than {most} bytes', 'send less at once'),
   'rpc-unknown-method': failed('there is no method "{method}"', 'see docs/API.md; is the daemon older?'),
   'rpc-params-invalid': usage('the parameter "{name}" is missing or wrong', 'see docs/API.md'),
+  'rpc-too-many-clients': failed('too many programs talk to the daemon', 'end some of them'),
   'rpc-slow-client': failed('answers were not read in time', 'read answers while sending requests'),
   'engine-trap': failed(
     'the crypto engine stopped in the middle of its work',

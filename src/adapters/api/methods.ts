@@ -7,6 +7,9 @@ import { cancelMethod, outboxMethod, sendMethod } from './messages.ts';
 import type { ApiPorts } from './ports.ts';
 import { createReaders } from './readers.ts';
 
+/** Grows when a method changes what it meant before; additions leave it as it is. */
+export const API_VERSION = 1;
+
 export function createMethods(ports: ApiPorts): MethodTable {
   const readers = createReaders(ports);
   return {
@@ -19,6 +22,10 @@ export function createMethods(ports: ApiPorts): MethodTable {
     outbox: outboxMethod(ports),
     async devices() {
       return listDevices(ports);
+    },
+    /** The first thing to ask: whether anybody answers, and in which version of this API. */
+    async hello() {
+      return { api: API_VERSION, version: ports.version };
     },
     /** For a daemon that starts while a one-shot command has the store. */
     async handover() {

@@ -26,6 +26,8 @@ export interface ApiPorts {
   readonly line: Pick<BrokerLine, 'state' | 'watch'>;
   /** Connects where that has not been done yet; resolves when what lay at the broker has been looked at. */
   readonly online: () => Promise<void>;
+  /** The store cannot be read any more: the process has to end. */
+  readonly fatal: (error: unknown) => void;
   /** A daemon wants the store: a one-shot command gives it up. */
   readonly handOver: () => void;
 }

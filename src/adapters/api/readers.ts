@@ -162,9 +162,9 @@ class Reader {
       () => {
         this.#pumping = false;
       },
-      () => {
-        // The store cannot be read. Whoever owns it finds out at the next commit; the reader gets nothing more.
+      (error: unknown) => {
         this.#stopped = true;
+        this.#ports.fatal(error);
       },
     );
   }

@@ -182,7 +182,7 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
   return {
     accept(channel) {
       const client = new Client(channel);
-      if (clients.size >= limits.clients) return client.drop(new MeshError('rpc-slow-client'));
+      if (clients.size >= limits.clients) return client.drop(new MeshError('rpc-too-many-clients'));
       clients.add(client);
     },
     drain() {

@@ -82,5 +82,5 @@ export function positive(text: string, option: string): number {
 
 /** Others chose it: nothing in it may steer a terminal. */
 export function harmless(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, '\uFFFD');
+  return text.replace(/(?![\t\n])[\p{Cc}\p{Cf}]/gu, '\uFFFD');
 }

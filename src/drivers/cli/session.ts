@@ -68,8 +68,21 @@ async function reach(invocation: Invocation): Promise<Reached> {
 async function connect(home: string): Promise<Reached | undefined> {
   const channel = await connectSocket(home);
   if (channel === undefined) return undefined;
-  const handlers = new Map<string, (params: JsonObject) => void>();
   const client = createRpcClient(channel, (method, params) => handlers.get(method)?.(params));
+  // Somebody may have the socket and be stuck.
+  const answered = await Promise.race([
+    client.call('hello').then(
+      () => true,
+      (error: unknown) => isMeshError(error, 'daemon-stopping', 'daemon-gone') && undefined,
+    ),
+    pause(WAIT_FOR_STORE, false, { ref: false }),
+  ]);
+  if (answered !== true) {
+    channel.destroy();
+    if (answered === undefined) return undefined;
+    throw new MeshError('daemon-silent', { home });
+  }
+  const handlers = new Map<string, (params: JsonObject) => void>();
   const broken = client.ended.then((error): never => {
     throw error;
   });
@@ -138,4 +151,9 @@ function isLocked(home: string): boolean {
   } catch (error) {
     return errorCode(error) === 'EPERM';
   }
+}
+
+/** `handlers` are set before anything is asked for that brings notifications. */
+function isMeshError(error: unknown, ...codes: readonly ErrorCode[]): boolean {
+  return error instanceof MeshError && codes.includes(error.code);
 }

@@ -159,6 +159,7 @@ async function compose(
       goOnline();
       await opened;
     },
+    fatal,
     handOver,
   });
 

@@ -48,6 +48,11 @@ export async function runDaemon({
   const options: HostOptions = { home, unlock, host: 'daemon', embeddedBroker, fatal, bug: fatal };
   // A signal during the start has to wait for it: it takes less than what a stop may take.
   const { device, release } = await obtain(() => openHost(options));
+  const broker = device.embeddedBroker ?? (await device.settings.get('broker'));
+  if (broker === undefined) {
+    await release(0);
+    throw new MeshError('broker-url-missing');
+  }
   let wasConnected = false;
   device.line.watch(({ broker, error, permanent }) => {
     if (broker !== undefined) {
@@ -68,7 +73,6 @@ export async function runDaemon({
     log.warn({ what, device: about, count }, 'incident');
     tell({ event: 'incident', what, deviceId: about, count });
   });
-  const broker = device.embeddedBroker ?? (await device.settings.get('broker')) ?? null;
   const members = device.membership().roster.members.size;
   log.info({ device: device.deviceId, members }, 'ready');
   tell({ event: 'ready', deviceId: device.deviceId, broker, members });
@@ -82,10 +86,10 @@ export async function runDaemon({
   return outcome;
 }
 
-/** Keeps the process alive while it waits, unlike the clock's timers: a stop that hangs still ends it. */
+/** Keeps the process alive while it waits, unlike the clock's timers. */
 const afterLimit = (): Promise<void> =>
   new Promise((resolve) => {
-    setTimeout(resolve, STOP_LIMIT).unref();
+    setTimeout(resolve, STOP_LIMIT);
   });
 
 export function asMeshError(error: unknown): MeshError {

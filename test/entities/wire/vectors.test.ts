@@ -71,8 +71,10 @@ if (laptop === undefined || phone === undefined) throw new Error('the vectors ha
 const mesh = bytes(pair.mesh) as MeshId;
 const toPhone = pairContext(hash, mesh, laptop, phone);
 
+const laptopKey = laptop.keys.signing;
+
 function signatureHolds(covered: Uint8Array, signature: string): boolean {
-  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), laptop?.keys.signing ?? '']);
+  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), laptopKey]);
   const text = `trusted-mesh envelope v1 ${toHex(envelopeDigest(hash, toPhone, covered))}`;
   const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
   return verify(null, Buffer.from(text), key, bytes(signature));

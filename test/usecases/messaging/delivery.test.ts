@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/entities/bytes.ts';
+import { beginStream } from '../../../src/entities/outgoing-stream.ts';
 import { DAY, HOUR, MINUTE, Rig, SECOND, text } from './rig.ts';
 
 const id = new Uint8Array(16).fill(0x42);
@@ -268,7 +269,7 @@ describe('the outbox', () => {
     await rig.laptop.withStore(async (store) => {
       const [pair, message] = [await store.read('pair', rig.phone.id), new Uint8Array(16).fill(1)];
       const stream = pair?.outgoing?.id ?? new Uint8Array(16).fill(2);
-      const outgoing = pair?.outgoing ?? { id: stream, next: 1, through: 0, offered: 0, published: 0 };
+      const outgoing = pair?.outgoing ?? beginStream(stream);
       const to = { device: rig.phone.id, stream, number: outgoing.next, run: null, end: null, over: false };
       const labels = { type: 't', thread: null, group: null };
       await store.commit([
