@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createRpcClient } from '../../adapters/rpc/client.ts';
 import type { Json, JsonObject } from '../../adapters/rpc/protocol.ts';
-import { MeshError } from '../../entities/errors.ts';
+import { type ErrorCode, MeshError } from '../../entities/errors.ts';
 import type { Host } from '../daemon/host.ts';
 import { errorCode } from '../node/durable-file.ts';
 import { connectSocket } from '../node/local-socket.ts';
@@ -18,6 +18,9 @@ import type { Invocation } from './invocation.ts';
 const WAIT_FOR_STORE = 10_000;
 /** What others may still need of a store that this command is done with. */
 const PATIENCE_WITH_OTHERS = 5_000;
+
+/** Whoever had the store is giving it up. */
+const GOING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['daemon-stopping', 'daemon-gone']);
 
 export interface Link {
   call(method: string, params?: JsonObject): Promise<Json>;
@@ -68,12 +71,16 @@ async function reach(invocation: Invocation): Promise<Reached> {
 async function connect(home: string): Promise<Reached | undefined> {
   const channel = await connectSocket(home);
   if (channel === undefined) return undefined;
+  const handlers = new Map<string, (params: JsonObject) => void>();
   const client = createRpcClient(channel, (method, params) => handlers.get(method)?.(params));
   // Somebody may have the socket and be stuck.
   const answered = await Promise.race([
     client.call('hello').then(
       () => true,
-      (error: unknown) => isMeshError(error, 'daemon-stopping', 'daemon-gone') && undefined,
+      (error: unknown) => {
+        if (error instanceof MeshError && GOING.has(error.code)) return undefined;
+        throw error;
+      },
     ),
     pause(WAIT_FOR_STORE, false, { ref: false }),
   ]);
@@ -82,7 +89,6 @@ async function connect(home: string): Promise<Reached | undefined> {
     if (answered === undefined) return undefined;
     throw new MeshError('daemon-silent', { home });
   }
-  const handlers = new Map<string, (params: JsonObject) => void>();
   const broken = client.ended.then((error): never => {
     throw error;
   });
@@ -151,9 +157,4 @@ function isLocked(home: string): boolean {
   } catch (error) {
     return errorCode(error) === 'EPERM';
   }
-}
-
-/** `handlers` are set before anything is asked for that brings notifications. */
-function isMeshError(error: unknown, ...codes: readonly ErrorCode[]): boolean {
-  return error instanceof MeshError && codes.includes(error.code);
 }

@@ -56,9 +56,10 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
       due.answer = undefined;
       publish(peer, sealing.answer(peer, nonce), undefined);
     }
-    for (let i = 0; i < ENVELOPES_PER_COMMIT; i++) {
-      if (!parcelFor(peer)) break;
-    }
+    let sent = 0;
+    while (sent < ENVELOPES_PER_COMMIT && parcelFor(peer)) sent++;
+    // There may be more: it goes with the next commit, after the others had their turn.
+    if (sent === ENVELOPES_PER_COMMIT) cycle.wake();
     if (due.request) {
       due.request = false;
       request(peer);

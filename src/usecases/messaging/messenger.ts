@@ -19,12 +19,13 @@ import {
 } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
-import type { LotRecord, PoisonRecord } from '../ports/records.ts';
+import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
 import { createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
 import { createInbox, type Inbox } from './inbox.ts';
+import { createIncidents } from './incidents.ts';
 import type { Addressee } from './lot.ts';
-import type { Incident, MessagingPorts, News, Office } from './office.ts';
+import type { MessagingPorts, News, Office } from './office.ts';
 import { createOutbox, type Delivery, type Draft, stateOf } from './outbox.ts';
 import { newPeer, type Peer } from './peer.ts';
 import { createRatchets } from './ratchets.ts';
@@ -86,7 +87,10 @@ export interface Status {
     readonly lastError: string | null;
   }[];
   readonly inbox: { readonly batches: number; readonly bytes: number };
-  readonly incidents: readonly Incident[];
+  /** The last hundred, the newest last. */
+  readonly incidents: readonly IncidentRecord[];
+  /** How many packets, sessions and batches were put aside because they brought the program down. */
+  readonly quarantined: number;
 }
 
 export interface Messenger {
@@ -115,7 +119,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const { keystore, clock, engine, transport, self, view } = parts;
   const listeners = new Set<(news: News) => void>();
   const counts: Record<string, number> = {};
-  const incidents: Incident[] = [];
+  const incidents = createIncidents(keystore);
+  await incidents.load();
   let online = false;
   let over = false;
 
@@ -166,10 +171,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       counts[reason] = (counts[reason] ?? 0) + 1;
     },
     report(incident) {
-      incidents.push(incident);
-      if (incidents.length > 100) incidents.shift();
-      const key = String(Math.floor(clock.now()));
-      cycle.change('incident', key, () => ({ ...incident, at: clock.now() }));
+      incidents.note(cycle, { ...incident, at: Math.floor(clock.now()) });
       cycle.afterwards(() => tell({ kind: 'incident', incident }));
     },
     tell,
@@ -349,7 +351,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
         lastError: peer.lastError,
       })),
       inbox: inbox.stats(),
-      incidents: [...incidents],
+      incidents: incidents.all(),
+      quarantined: receiving.quarantined(),
     }),
     open() {
       keepHouse();

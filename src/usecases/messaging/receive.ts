@@ -33,6 +33,8 @@ export interface Receiving {
   waiting(): number;
   /** Handles all that waits, at once. */
   drain(): void;
+  /** How much was put aside because it brought the program down. */
+  quarantined(): number;
   loadPoison(stored: ReadonlyMap<string, PoisonRecord>): void;
 }
 
@@ -312,6 +314,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     drain() {
       turn(Number.POSITIVE_INFINITY);
     },
+    quarantined: () => [...poison.keys()].filter(isPoison).length,
     loadPoison(stored) {
       for (const [key, record] of stored) poison.set(key, record.attempts);
     },

@@ -115,7 +115,10 @@ async function print({ out }: Invocation, message: JsonObject): Promise<void> {
   const { fromName, text, data, type } = message;
   const shown =
     typeof text === 'string'
-      ? harmless(text.replace(/\n$/, ''))
+      ? toScreen(text.replace(/\n$/, ''))
       : `[${String(type)}, base64] ${String(data)}`;
   await out.say(message, `${harmless(String(fromName))}: ${shown}`);
 }
+
+/** A pipe gets it as it came. */
+const toScreen = (text: string): string => (process.stdout.isTTY === true ? harmless(text) : text);
