@@ -11,11 +11,19 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/architecture/**', 'test/process/**'],
+          exclude: ['test/architecture/**', 'test/process/**', 'test/endurance/**'],
         },
       },
       { test: { ...common, name: 'architecture', include: ['test/architecture/**/*.test.ts'] } },
       { test: { ...common, name: 'process', include: ['test/process/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          ...common,
+          name: 'endurance',
+          include: ['test/endurance/**/*.test.ts'],
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

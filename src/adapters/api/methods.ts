@@ -1,5 +1,7 @@
 /** The local API: every command of the command line is one of these. */
+import { toHex } from '../../entities/bytes.ts';
 import { MeshError } from '../../entities/errors.ts';
+import { MESSAGE_ID_BYTES } from '../../entities/wire/items.ts';
 import type { MethodTable } from '../rpc/server.ts';
 import { keyMethods, settingMethods, statusMethod } from './administration.ts';
 import { listDevices } from './devices.ts';
@@ -23,9 +25,13 @@ export function createMethods(ports: ApiPorts): MethodTable {
     async devices() {
       return listDevices(ports);
     },
-    /** The first thing to ask: whether anybody answers, and in which version of this API. */
+    /**
+     * The first thing to ask: whether anybody answers, and in which version of this API. `freshId` is an id for
+     * a message, so that a caller without random numbers of its own can repeat its call without harm.
+     */
     async hello() {
-      return { api: API_VERSION, version: ports.version };
+      const freshId = toHex(ports.randomness(MESSAGE_ID_BYTES));
+      return { api: API_VERSION, version: ports.version, freshId };
     },
     /** For a daemon that starts while a one-shot command has the store. */
     async handover() {

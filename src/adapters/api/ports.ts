@@ -5,6 +5,7 @@ import type { Membership } from '../../entities/roster/membership.ts';
 import type { Messenger } from '../../usecases/messaging/messenger.ts';
 import type { Clock } from '../../usecases/ports/clock.ts';
 import type { Keystore } from '../../usecases/ports/keystore.ts';
+import type { Randomness } from '../../usecases/ports/randomness.ts';
 import type { Settings } from '../../usecases/settings.ts';
 import type { BrokerLine } from '../broker-line.ts';
 import type { Slots } from '../keystore/unlocked-header.ts';
@@ -18,6 +19,7 @@ export interface ApiPorts {
   readonly version: string;
   readonly hash: Hash;
   readonly clock: Clock;
+  readonly randomness: Randomness;
   readonly keystore: Pick<Keystore, 'keys' | 'read'>;
   readonly messenger: Messenger;
   readonly membership: () => Membership;

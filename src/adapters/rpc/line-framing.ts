@@ -2,8 +2,6 @@
  * Cuts a stream of bytes into lines. A line that is too long is told of once, at the moment it is known to be,
  * and is thrown away up to its end without being kept.
  */
-import { concat } from '../../entities/bytes.ts';
-
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
@@ -19,7 +17,7 @@ export function frameLines(most: number, events: LineEvents): (chunk: Uint8Array
   let skipping = false;
 
   const finish = (): void => {
-    const whole = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concat(...pieces);
+    const whole = joined(pieces);
     const skipped = skipping;
     pieces = [];
     length = 0;
@@ -47,4 +45,20 @@ export function frameLines(most: number, events: LineEvents): (chunk: Uint8Array
       from = found + 1;
     }
   };
+}
+
+/**
+ * `concat` of `entities/bytes` would do, but this file is among the few that every short command has to load,
+ * and that one brings the codecs along.
+ */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [first] = pieces;
+  if (pieces.length === 1 && first !== undefined) return first;
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }

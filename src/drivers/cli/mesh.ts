@@ -3,7 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { ExitStatus, MeshError } from '../../entities/errors.ts';
 import { errorCode } from '../node/durable-file.ts';
-import type { Run } from './command.ts';
+import type { Run, Run } from './command.ts';
 import { defineConfig } from './commands/config.ts';
 import { defineInit } from './commands/init.ts';
 import { defineKey } from './commands/key.ts';
@@ -14,7 +14,23 @@ import { defineDevices, defineStatus } from './commands/status.ts';
 import { defineUp } from './commands/up.ts';
 import { type GlobalOptions, invocation, output } from './invocation.ts';
 
-function createProgram(run: Run): Command {
+type Define = (program: Command, run: Run) => void;
+
+/** Each in a file of its own, which is read when its name is among the words, or when help is wanted. */
+const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
+  init: async () => (await import('./commands/init.ts')).defineInit,
+  up: async () => (await import('./commands/up.ts')).defineUp,
+  send: async () => (await import('./commands/send.ts')).defineSend,
+  listen: async () => (await import('./commands/listen.ts')).defineListen,
+  outbox: async () => (await import('./commands/outbox.ts')).defineOutbox,
+  cancel: async () => (await import('./commands/outbox.ts')).defineCancel,
+  devices: async () => (await import('./commands/status.ts')).defineDevices,
+  status: async () => (await import('./commands/status.ts')).defineStatus,
+  config: async () => (await import('./commands/config.ts')).defineConfig,
+  key: async () => (await import('./commands/key.ts')).defineKey,
+};
+
+async function createProgram(words: readonly string[], run: Run): Promise<Command> {
   const program = new Command('mesh')
     .description("joins one person's devices into an end-to-end encrypted mesh over any MQTT broker")
     .option('--home <dir>', 'the data directory of the device ($MESH_HOME)')
@@ -27,20 +43,9 @@ function createProgram(run: Run): Command {
     .configureOutput({ writeErr: () => undefined })
     .helpCommand(false)
     .exitOverride();
-  for (const define of [
-    defineInit,
-    defineUp,
-    defineSend,
-    defineListen,
-    defineOutbox,
-    defineCancel,
-    defineDevices,
-    defineStatus,
-    defineConfig,
-    defineKey,
-  ]) {
-    define(program, run);
-  }
+  const names = Object.keys(COMMANDS);
+  const meant = names.filter((name) => words.includes(name));
+  for (const name of meant.length > 0 ? meant : names) (await COMMANDS[name]?.())?.(program, run);
   return program;
 }
 
@@ -49,7 +54,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   // Before the options are understood; a wrong option has to be told of in the right form too.
   const words = argv.slice(2);
   const out = output(words.includes('--json'), words.includes('--quiet'));
-  const program = createProgram(async (command, work) => {
+  const program = await createProgram(words, async (command, work) => {
     status = (await work(invocation(command.optsWithGlobals<GlobalOptions>()))) ?? ExitStatus.done;
   });
   if (words.length === 0) {

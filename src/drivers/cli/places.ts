@@ -1,5 +1,4 @@
 /** Where things are on this machine when nobody says otherwise. */
-import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -14,6 +13,8 @@ export function homeDirectory(given: string | undefined): string {
 /** Outside the data directory, so that a copy or backup of that one is of no use by itself. */
 export function defaultKeyFile(home: string): string {
   const config = join(base('XDG_CONFIG_HOME', ['.config'], ['Library', 'Preferences']), NAME);
+  // Not at the top: a command that finds a daemon needs no key, and no cryptography either.
+  const { createHash } = process.getBuiltinModule('node:crypto');
   return join(config, `key-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`);
 }
 

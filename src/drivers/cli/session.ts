@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createRpcClient } from '../../adapters/rpc/client.ts';
-import type { Json, JsonObject } from '../../adapters/rpc/protocol.ts';
+import { isObject, type Json, type JsonObject } from '../../adapters/rpc/protocol.ts';
 import { type ErrorCode, MeshError } from '../../entities/errors.ts';
 import type { Host } from '../daemon/host.ts';
 import { errorCode } from '../node/durable-file.ts';
@@ -25,6 +25,8 @@ const GOING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['daemon-stopping', 'da
 export interface Link {
   call(method: string, params?: JsonObject): Promise<Json>;
   on(method: string, handle: (params: JsonObject) => void): void;
+  /** A message id that nobody has used. */
+  readonly freshId: string;
   /** Rejects when the connection ends. */
   readonly broken: Promise<never>;
 }
@@ -76,7 +78,7 @@ async function connect(home: string): Promise<Reached | undefined> {
   // Somebody may have the socket and be stuck.
   const answered = await Promise.race([
     client.call('hello').then(
-      () => true,
+      (hello) => (isObject(hello) && typeof hello.freshId === 'string' ? hello.freshId : ''),
       (error: unknown) => {
         if (error instanceof MeshError && GOING.has(error.code)) return undefined;
         throw error;
@@ -84,7 +86,7 @@ async function connect(home: string): Promise<Reached | undefined> {
     ),
     pause(WAIT_FOR_STORE, false, { ref: false }),
   ]);
-  if (answered !== true) {
+  if (typeof answered !== 'string') {
     channel.destroy();
     if (answered === undefined) return undefined;
     throw new MeshError('daemon-silent', { home });
@@ -96,6 +98,7 @@ async function connect(home: string): Promise<Reached | undefined> {
   const link: Link = {
     call: (method, params) => client.call(method, params),
     on: (method, handle) => void handlers.set(method, handle),
+    freshId: answered,
     broken,
   };
   return { link, close: async () => client.close() };

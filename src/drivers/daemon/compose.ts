@@ -148,6 +148,7 @@ async function compose(
     version: VERSION,
     hash,
     clock: nodeClock,
+    randomness: nodeRandomness,
     keystore,
     messenger,
     membership: () => membership,

@@ -3,7 +3,6 @@
  * environment: a cron job, a login over SSH and a service have to find the same one. It lies in the home, which
  * is 0700; where that path is too long for a socket, in a directory of the user's own under /tmp.
  */
-import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -22,7 +21,9 @@ export function socketPath(home: string): string {
   return join('/tmp', `trusted-mesh-${process.geteuid?.() ?? 0}`, shortened(whole));
 }
 
-const shortened = (path: string): string => createHash('sha256').update(path).digest('hex').slice(0, 32);
+/** Most homes never need it, and loading Node's cryptography is a good part of what a short command costs. */
+const shortened = (path: string): string =>
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(path).digest('hex').slice(0, 32);
 
 export interface LocalServer {
   /** No further connections, and no socket any more; those there are stay. */

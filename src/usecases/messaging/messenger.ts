@@ -19,7 +19,7 @@ import {
 } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
-import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
+import type { IncidentRecord, LotRecord, MessageRecord, PoisonRecord } from '../ports/records.ts';
 import { createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
 import { createInbox, type Inbox } from './inbox.ts';
@@ -238,17 +238,15 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   async function delivery(id: Uint8Array): Promise<Receipt | undefined> {
     const open = outbox.find(id);
     if (open.length > 0) return receiptOf(id, open);
-    const ended = await outbox.endedMessage(id);
+    return endedReceipt((await outbox.endedChosen(id)) ?? (await outbox.endedMessage(id)));
+  }
+
+  function endedReceipt(ended: MessageRecord | undefined): Receipt | undefined {
     if (ended === undefined) return undefined;
-    return {
-      id,
-      to: ended.to.map(({ device, end, mayHaveArrived, reason }) => ({
-        deviceId: device as DeviceId,
-        state: end ?? 'delivered',
-        mayHaveArrived,
-        reason,
-      })),
-    };
+    const to = ended.to.map(({ device, end, mayHaveArrived, reason }) => {
+      return { deviceId: device as DeviceId, state: end ?? 'delivered', mayHaveArrived, reason };
+    });
+    return { id: ended.id, to };
   }
 
   async function send(request: SendRequest): Promise<Result<Receipt, SendRefusal>> {
@@ -282,9 +280,19 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     return 'refused' in outcome ? outcome : { ok: (await delivery(id)) ?? outcome.ok };
   }
 
+  let lastChosen: Promise<void> = Promise.resolve();
+
   async function acceptOnce(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
-    const before = await delivery(draft.id);
-    return before === undefined ? accept(draft) : { ok: before };
+    // One after the other, so that looking an id up does not change the order in which messages were sent.
+    const turn = lastChosen.then(() => outbox.endedChosen(draft.id));
+    lastChosen = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    const ended = endedReceipt(await turn);
+    const open = outbox.find(draft.id);
+    if (open.length > 0) return { ok: receiptOf(draft.id, open) };
+    return ended === undefined ? accept(draft) : { ok: ended };
   }
 
   async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {

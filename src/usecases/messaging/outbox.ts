@@ -78,7 +78,9 @@ export interface Outbox {
   abandon(peer: Peer, reason: string): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
-  /** How a message has ended, where that is still known. */
+  /** How a message whose id the caller chose has ended, where that is still known. */
+  endedChosen(id: Uint8Array): Promise<EndedRecord['messages'][number] | undefined>;
+  /** The same for any message; it may have to look through a week of them. */
   endedMessage(id: Uint8Array): Promise<EndedRecord['messages'][number] | undefined>;
   ended(): Promise<readonly EndedRecord[]>;
   forgetEnded(): Promise<void>;
@@ -409,10 +411,14 @@ export function createOutbox(office: Office): Outbox {
 
     open: () => [...byMessage.values()].flat().filter((addressee) => !addressee.over),
 
+    async endedChosen(id) {
+      const lot = await office.keystore.read('chosen', toHex(id));
+      const record = lot === undefined ? undefined : await office.keystore.read('ended', String(lot));
+      return record?.messages.find((message) => same(message.id, id));
+    },
+
     async endedMessage(id) {
-      const chosen = await office.keystore.read('chosen', toHex(id));
-      const keys = chosen === undefined ? office.keystore.keys('ended') : [String(chosen)];
-      for (const key of keys) {
+      for (const key of office.keystore.keys('ended')) {
         const record = await office.keystore.read('ended', key);
         const message = record?.messages.find((candidate) => same(candidate.id, id));
         if (message !== undefined) return message;

@@ -209,6 +209,15 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     }
     const arrival = arrive(peer.incoming, peer.formerIncoming, batch);
     if (typeof arrival === 'string') return setAside(peer, batch, arrival);
+    const { taken, first } = arrival;
+    if (taken.length > 1 && (poison.get(batchSuspect(peer, batch, first)) ?? 0) > 0) {
+      // It brought the program down once: one by one, so that only the culprit is put aside.
+      const after = batch.after.slice(0, 0);
+      taken.forEach((record, i) => {
+        takeBatch(peer, { ...batch, after, first: first + i, records: [record] });
+      });
+      return;
+    }
     const contents = arrival.taken.flatMap((record, i) =>
       record.kind === 'content' ? [{ number: arrival.first + i, content: record }] : [],
     );
@@ -229,7 +238,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     arrival: Exclude<Arrival, string>,
     contents: readonly { readonly number: number; readonly content: ContentRecord }[],
   ): void {
-    const name = suspectOf('batch', `${peer.id} ${toHex(batch.stream)} ${arrival.first}`);
+    const name = batchSuspect(peer, batch, arrival.first);
     const quarantined = isPoison(name);
     suspects.push(name);
     if (arrival.lost > 0) office.report({ what: 'messages-lost', device: peer.id, count: arrival.lost });
@@ -247,9 +256,15 @@ export function createReceiving(parts: ReceivingParts): Receiving {
       peer.incoming = arrival.stream;
       if (fresh.length > 0) inbox.deliver(peer.id, batch.stream, fresh);
     }
+    suspects = suspects.filter((suspect) => suspect !== name);
+    if (poison.delete(name)) office.cycle.change('poison', name, () => undefined);
     peer.due.ack = { gap: false };
     peer.due.batchesSinceAck += 1;
     pairChanged(office, peer);
+  }
+
+  function batchSuspect(peer: Peer, batch: BatchItem, first: number): string {
+    return suspectOf('batch', `${peer.id} ${toHex(batch.stream)} ${first}`);
   }
 
   function setAside(peer: Peer, batch: BatchItem, why: Extract<Arrival, string>): void {

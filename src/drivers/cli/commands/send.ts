@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import { ExitStatus, explanations, MeshError } from '../../../entities/errors.ts';
@@ -46,15 +45,18 @@ async function send(
   const params: JsonObject = {
     target,
     ...(text === undefined || text === '-' ? { data: await stdin() } : { text }),
-    // One of our own where there is none: if the daemon ends in the middle, asking again is harmless.
-    id: id ?? randomUUID().replaceAll('-', ''),
     type,
     thread,
     ttl: ttl === undefined ? undefined : duration(ttl),
     wait,
     timeout: timeout === undefined ? undefined : duration(timeout),
   };
-  const result = await withMesh(invocation, (link) => link.call('send', params));
+  // With an id from the start: where the daemon ends in the middle, asking the next one again is harmless.
+  let named = id;
+  const result = await withMesh(invocation, (link) => {
+    named ??= link.freshId;
+    return link.call('send', { ...params, id: named });
+  });
   return report(invocation, result);
 }
 
