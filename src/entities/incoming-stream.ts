@@ -3,7 +3,7 @@
  * not acknowledged and so never lost; what is missing is asked for.
  */
 import { runAt, same } from './outgoing-stream.ts';
-import { type BatchItem, type Line, MAX_LINE, type StreamRecord } from './wire/items.ts';
+import { type BatchItem, type Line, MAX_LINE, RUN_BYTES, type StreamRecord } from './wire/items.ts';
 
 export interface IncomingStream {
   readonly id: Uint8Array;
@@ -31,6 +31,8 @@ export type Arrival =
   /** Of a stream that was replaced. */
   | 'stale';
 
+/** Stands in a line for numbers that were never taken. */
+export const NO_RUN = new Uint8Array(RUN_BYTES);
 const REMEMBERED_OUTCOMES = 1024;
 
 /** What a batch does to the stream that is being received; `former` are ids of those before it. */
@@ -65,7 +67,7 @@ export function arrive(
     stream: {
       id: stream.id,
       through: last,
-      line: extend(stream.line, batch.run, first),
+      line: extend(jump(stream.line, stream.through, first), batch.run, first),
       skipped: keep(stream.skipped, numbersOf('skip')),
       refused: keep(stream.refused, numbersOf('unknown')),
     },
@@ -75,9 +77,14 @@ export function arrive(
   };
 }
 
-/** Numbers from before the remembered line differ from nothing. */
+/** Numbers from before the remembered line differ from nothing, nor do those that were jumped over. */
 function differs(known: Uint8Array | undefined, claimed: Uint8Array): boolean {
-  return known !== undefined && !same(known, claimed);
+  return known !== undefined && !same(known, NO_RUN) && !same(known, claimed);
+}
+
+/** Numbers that the sender no longer holds were given by nobody: whoever asks later is told that none was taken. */
+function jump(line: Line, through: number, first: number): Line {
+  return first > through + 1 ? extend(line, NO_RUN, through + 1) : line;
 }
 
 function extend(line: Line, run: Uint8Array, from: number): Line {

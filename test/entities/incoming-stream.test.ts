@@ -118,6 +118,17 @@ describe("the stream from Alice's laptop to her phone, at the phone", () => {
     expect(arrive(stream, [], batchOf(3, 1))).toBe('duplicate');
   });
 
+  it('refuses what builds on a number that another life of the sender has given', () => {
+    const stream = streamAfter(batchOf(1, 5));
+    expect(arrive(stream, [], batchOf(6, 1, { run: laterRun, after: laterRun }))).toBe('conflict');
+    for (const after of [run, new Uint8Array(0)]) {
+      expect(arrive(stream, [], batchOf(6, 1, { run: laterRun, after }))).toMatchObject({
+        first: 6,
+        lost: 0,
+      });
+    }
+  });
+
   it('never goes back to a stream that was replaced', () => {
     const replaced = new Uint8Array(16).fill(9);
     expect(arrive(streamAfter(batchOf(1, 1)), [replaced], batchOf(1, 1, { stream: replaced }))).toBe('stale');

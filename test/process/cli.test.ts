@@ -2,8 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createRpcClient } from '../../src/adapters/rpc/client.ts';
+import { connectSocket } from '../../src/drivers/node/local-socket.ts';
 import { freePort } from '../brokers/loopback.ts';
 import { hasMosquitto, type Mosquitto, startMosquitto } from '../brokers/mosquitto.ts';
 import { temporaryDirectory } from '../support/home.ts';
@@ -231,6 +234,17 @@ describe('the daemon', () => {
     expect(existsSync(join(laptop.home, 'socket'))).toBe(false);
   });
 
+  it('answers a pipe into its socket that sends one line and no more', async () => {
+    const [laptop] = await pair(`mqtt://127.0.0.1:${await freePort()}`);
+    const daemon = kept(new MeshProcess(['up', ...as(laptop)]));
+    await daemon.saw('ready');
+    const socket = connect({ path: join(laptop.home, 'socket'), allowHalfOpen: true });
+    socket.end('{"jsonrpc":"2.0","id":7,"method":"devices"}\n');
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    expect(JSON.parse(answer)).toMatchObject({ id: 7, result: [{}, {}] });
+  });
+
   it('that is stuck keeps nobody waiting for ever', async () => {
     const [laptop] = await pair(`mqtt://127.0.0.1:${await freePort()}`);
     const daemon = kept(new MeshProcess(['up', ...as(laptop)]));
@@ -362,6 +376,34 @@ describe.skipIf(!hasMosquitto)('through a real broker', () => {
     expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual(
       ['one', 'one', 'two'].map((text) => `${text} ${laptop.deviceId}`),
     );
+  });
+
+  it('a reader that is killed loses none, and sees none twice but the one in its hands', async () => {
+    const [laptop, phone] = await pair(broker.url);
+    kept(await up(laptop));
+    kept(await up(phone));
+    const texts = Array.from({ length: 120 }, (_, i) => `message ${i}`);
+    const socket = await connectSocket(laptop.home);
+    if (socket === undefined) throw new Error('nobody serves the laptop');
+    const client = createRpcClient(socket);
+    for (const text of texts) await client.call('send', { target: phone.name, text });
+    client.close();
+    const lives: string[][] = [];
+    for (let life = 0; lives.flat().at(-1) !== texts.at(-1) && life < 100; life++) {
+      const reader = kept(new MeshProcess(['listen', '--count', '120', ...as(phone)]));
+      await reader.saw('message');
+      // At some other point of its work each time.
+      await new Promise((resolve) => setTimeout(resolve, life % 7));
+      const { events } = await reader.stop('SIGKILL');
+      lives.push(events.map((one) => String(one.text)));
+    }
+    expect(lives.length).toBeGreaterThan(2);
+    const seen: string[] = [];
+    for (const life of lives) {
+      if (life[0] === seen.at(-1)) life.shift();
+      seen.push(...life);
+    }
+    expect(seen).toEqual(texts);
   });
 
   it('a cursor has one reader', async () => {

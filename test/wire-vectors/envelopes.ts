@@ -1,4 +1,7 @@
-/** What `test/vectors/envelopes.json` holds. The accepted ones are from the laptop to the phone and authentic. */
+/**
+ * What `test/vectors/envelopes.json` holds. The accepted ones are from the laptop to the phone and authentic.
+ * One list of cases, which is why it is long.
+ */
 import { concat, toHex } from '../../src/entities/bytes.ts';
 import { deviceIdBytes } from '../../src/entities/device-id.ts';
 import { LOW_ORDER_X25519 } from '../../src/entities/low-order-keys.ts';

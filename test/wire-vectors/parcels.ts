@@ -1,4 +1,7 @@
-/** What `test/vectors/parcels.json` holds: size classes, padded texts, cores, and parcels with every item. */
+/**
+ * What `test/vectors/parcels.json` holds: size classes, padded texts, cores, and parcels with every item. One list
+ * of cases, which is why it is long.
+ */
 import { concat, toHex, uint32 } from '../../src/entities/bytes.ts';
 import type { BatchItem, HelloItem, Item } from '../../src/entities/wire/items.ts';
 import { pad, sizeClass } from '../../src/entities/wire/padding.ts';

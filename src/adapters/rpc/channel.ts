@@ -16,6 +16,8 @@ export interface Channel {
 
 export interface ChannelEvents {
   data(bytes: Uint8Array): void;
+  /** The far end sends nothing more. It may still read, if this end leaves the channel open. */
+  finished(): void;
   /** It is over, whoever ended it. Nothing comes after. */
   closed(): void;
 }

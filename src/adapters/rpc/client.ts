@@ -57,7 +57,7 @@ export function createRpcClient(
     },
     tooLong: () => channel.destroy(),
   });
-  channel.attach({ data: feed, closed: finish });
+  channel.attach({ data: feed, finished: () => channel.end(), closed: finish });
 
   return {
     ended,

@@ -76,6 +76,7 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
     #gone: (() => void)[] = [];
     #over = false;
     #paused = false;
+    #finished = false;
 
     constructor(channel: Channel) {
       this.#channel = channel;
@@ -86,6 +87,10 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
       channel.attach({
         data: (bytes) => {
           if (!this.#over) feed(bytes);
+        },
+        finished: () => {
+          this.#finished = true;
+          this.#endIfDone();
         },
         closed: () => this.#leave(),
       });
@@ -152,8 +157,14 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
         this.#paused = false;
         this.#channel.resume();
       }
+      this.#endIfDone();
       underWay -= 1;
       if (underWay === 0) for (const resolve of idle.splice(0)) resolve();
+    }
+
+    /** A client that only asks, as a pipe into the socket does, gets its answers before the end. */
+    #endIfDone(): void {
+      if (this.#finished && this.#pending.size === 0) this.#channel.end();
     }
 
     async #run(name: string, params: JsonObject): Promise<Json> {

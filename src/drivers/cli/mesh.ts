@@ -3,15 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { ExitStatus, MeshError } from '../../entities/errors.ts';
 import { errorCode } from '../node/durable-file.ts';
-import type { Run, Run } from './command.ts';
-import { defineConfig } from './commands/config.ts';
-import { defineInit } from './commands/init.ts';
-import { defineKey } from './commands/key.ts';
-import { defineListen } from './commands/listen.ts';
-import { defineCancel, defineOutbox } from './commands/outbox.ts';
-import { defineSend } from './commands/send.ts';
-import { defineDevices, defineStatus } from './commands/status.ts';
-import { defineUp } from './commands/up.ts';
+import type { Run } from './command.ts';
 import { type GlobalOptions, invocation, output } from './invocation.ts';
 
 type Define = (program: Command, run: Run) => void;

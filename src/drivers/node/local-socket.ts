@@ -38,7 +38,7 @@ export async function serveSocket(home: string, accept: (channel: Channel) => vo
     await makePlace(path, home);
     await rm(path, { force: true });
   }
-  const server = createServer({ allowHalfOpen: false }, (socket) => accept(channelOver(socket)));
+  const server = createServer({ allowHalfOpen: true }, (socket) => accept(channelOver(socket)));
   await listening(server, path);
   if (!pipe) await chmod(path, 0o600);
   // Later errors concern single connections that could not be accepted, when descriptors run out.
@@ -114,8 +114,9 @@ function channelOver(socket: Socket): Channel {
     resume: () => void socket.resume(),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
-    attach({ data, closed }) {
+    attach({ data, finished, closed }) {
       socket.on('data', data);
+      socket.once('end', finished);
       socket.once('close', closed);
     },
   };

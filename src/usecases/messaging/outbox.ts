@@ -391,7 +391,7 @@ export function createOutbox(office: Office): Outbox {
         for (const addressee of peer.pending) {
           if (addressee.over || addressee.message.expiresAt > now) continue;
           addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
-          end(addressee, addressee.end ?? 'expired', null);
+          end(addressee, 'expired', null);
           lotChanged(addressee.lot);
         }
       }

@@ -43,6 +43,7 @@ function rig(methods: MethodTable, limits: Partial<ServerLimits> = {}): Rig {
       text = lines.pop() ?? '';
       for (const line of lines) answers.push(JSON.parse(line));
     },
+    finished: () => undefined,
     closed: () => undefined,
   });
   return { channel, answers, clock, bugs, server, say: (line) => channel.write(utf8(`${line}\n`)), accept };

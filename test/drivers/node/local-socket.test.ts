@@ -31,7 +31,11 @@ afterEach(async () => {
 async function serve(home: string): Promise<LocalServer> {
   const server = await serveSocket(home, (channel) => {
     accepted.push(channel);
-    channel.attach({ data: (bytes) => channel.write(bytes), closed: () => undefined });
+    channel.attach({
+      data: (bytes) => channel.write(bytes),
+      finished: () => channel.end(),
+      closed: () => undefined,
+    });
   });
   servers.push(server);
   return server;
@@ -44,6 +48,7 @@ async function echoed(home: string): Promise<boolean> {
     data: (bytes) => {
       heard += fromUtf8(bytes);
     },
+    finished: () => undefined,
     closed: () => undefined,
   });
   channel?.write(utf8('hello'));

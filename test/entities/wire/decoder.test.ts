@@ -12,7 +12,7 @@ import { Seeded } from '../../simulation/seeded.ts';
 import { head, raw } from '../../wire-vectors/raw-cbor.ts';
 import { anyEnvelope, anyParcel } from './arbitraries.ts';
 
-const COUNT = Number(process.env['FUZZ_DECODER'] ?? 100_000);
+const COUNT = Number(process.env.FUZZ_DECODER ?? 100_000);
 
 const REFUSALS = new Set([
   'envelope-empty',

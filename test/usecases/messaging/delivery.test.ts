@@ -99,69 +99,6 @@ describe('payloads', () => {
   });
 });
 
-describe('a message with an id of the caller', () => {
-  it('is sent once, however often it is asked for: one after the other, and once it has arrived', async () => {
-    const rig = await Rig.met();
-    const first = await rig.send(rig.laptop, rig.phone, { payload: text('once'), id });
-    const second = await rig.send(rig.laptop, rig.phone, { payload: text('once'), id });
-    await rig.pass(5 * SECOND);
-    const third = await rig.send(rig.laptop, rig.phone, { payload: text('once'), id });
-    await rig.pass(5 * SECOND);
-    expect([first, second, third].map((receipt) => toHex(receipt.id))).toEqual(Array(3).fill(toHex(id)));
-    expect(third.to.map(({ state }) => state)).toEqual(['delivered']);
-    expect(await rig.payloads(rig.phone)).toEqual(['once']);
-  });
-
-  it('is sent once when several ask at the same time', async () => {
-    const rig = await Rig.met();
-    const asking = Array.from({ length: 20 }, () =>
-      rig.laptop.messenger.send({ to: [rig.phone.id], payload: text('once'), id }),
-    );
-    await rig.pass(5 * SECOND);
-    for (const receipt of await Promise.all(asking)) expect('ok' in receipt).toBe(true);
-    expect(await rig.payloads(rig.phone)).toEqual(['once']);
-  });
-
-  it('is sent once, whatever the moment at which a second one asks', async () => {
-    for (let turns = 0; turns < 12; turns++) {
-      const rig = await Rig.met();
-      const request = { to: [rig.phone.id], payload: text('once'), id };
-      const first = rig.laptop.messenger.send(request);
-      for (let i = 0; i < turns; i++) await Promise.resolve();
-      const position = rig.laptop.position;
-      let confirmedAt = 0;
-      const second = rig.laptop.messenger.send(request).then((receipt) => {
-        confirmedAt = rig.laptop.position;
-        return receipt;
-      });
-      await rig.pass(5 * SECOND);
-      for (const receipt of await Promise.all([first, second])) expect('ok' in receipt).toBe(true);
-      expect(await rig.payloads(rig.phone)).toEqual(['once']);
-      // Whoever asks while the first is being written hears of it only once it is.
-      if (turns < 4) expect(confirmedAt).toBeGreaterThan(position);
-    }
-  });
-
-  it('is sent once when the power goes between its commit and the answer to the caller', async () => {
-    const rig = await Rig.met();
-    rig.laptop.disk.cutPowerAt(rig.laptop.disk.steps + 1, 'after');
-    rig.laptop.mayEnd = true;
-    let answered = false;
-    rig.laptop.messenger.send({ to: [rig.phone.id], payload: text('once'), id }).then(
-      () => {
-        answered = true;
-      },
-      () => undefined,
-    );
-    await rig.pass(SECOND);
-    expect(answered).toBe(false);
-    await rig.restart(rig.laptop);
-    await rig.send(rig.laptop, rig.phone, { payload: text('once'), id });
-    await rig.pass(30 * SECOND);
-    expect(await rig.payloads(rig.phone)).toEqual(['once']);
-  });
-});
-
 describe('a message that shall not go, or cannot in time', () => {
   it('ends at once when it is cancelled before it was sent, and those behind it do not wait', async () => {
     const rig = await Rig.met();
@@ -231,6 +168,17 @@ describe('a message that shall not go, or cannot in time', () => {
     await rig.pass(MINUTE);
     expect(await rig.payloads(rig.phone)).toEqual(['behind them']);
     expect(await rig.states(rig.laptop, next)).toEqual(['delivered']);
+  });
+
+  it('that was cancelled too late expires like any other while the recipient stays silent', async () => {
+    const rig = await Rig.met();
+    await rig.stop(rig.phone);
+    const receipt = await rig.send(rig.laptop, rig.phone, { payload: text('too late'), ttl: HOUR });
+    const cancelling = rig.laptop.messenger.cancel(receipt.id);
+    await rig.pass(2 * HOUR);
+    await cancelling;
+    const [delivery] = (await rig.laptop.messenger.delivery(receipt.id))?.to ?? [];
+    expect(delivery).toMatchObject({ state: 'expired', mayHaveArrived: true });
   });
 
   it('does not expire by a jump of the clock, a year forward or back', async () => {
