@@ -86,9 +86,12 @@ describe('the inbox', () => {
     await rig.pass(SECOND);
     for (const jump of [365 * DAY, -730 * DAY]) {
       rig.clock.jump(jump);
+      await rig.send(rig.laptop, rig.phone, `after ${jump / DAY} days`);
       await rig.pass(10 * MINUTE);
     }
-    expect(await rig.payloads(rig.phone)).toEqual(['kept']);
+    await rig.restart(rig.phone);
+    await rig.pass(10 * MINUTE);
+    expect(await rig.payloads(rig.phone)).toEqual(['kept', 'after 365 days', 'after -730 days']);
   });
 
   it('that is full acknowledges nothing and says so, and takes everything once there is room', async () => {
