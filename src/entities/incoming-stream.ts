@@ -10,7 +10,12 @@ export interface IncomingStream {
   /** Every number up to this one has been taken. */
   readonly through: number;
   readonly line: Line;
-  /** Taken numbers that held no payload. The sender still asks about those from its lowest number on. */
+  /** The lowest number that the sender still holds, as it said last: it asks about none below. */
+  readonly low: number;
+  /**
+   * Taken numbers that held no payload, and those that could not be understood: the newest of each. They are
+   * remembered beyond `low`, for a sender that comes back as an old copy of itself and asks again.
+   */
   readonly skipped: readonly number[];
   readonly refused: readonly number[];
 }
@@ -33,7 +38,7 @@ export type Arrival =
 
 /** Stands in a line for numbers that were never taken. */
 export const NO_RUN = new Uint8Array(RUN_BYTES);
-const REMEMBERED_OUTCOMES = 1024;
+export const REMEMBERED_OUTCOMES = 256;
 
 /** What a batch does to the stream that is being received; `former` are ids of those before it. */
 export function arrive(
@@ -45,7 +50,7 @@ export function arrive(
   const stream =
     current !== undefined && same(current.id, batch.stream)
       ? current
-      : { id: batch.stream, through: 0, line: [], skipped: [], refused: [] };
+      : { id: batch.stream, through: 0, low: 1, line: [], skipped: [], refused: [] };
   const last = batch.first + batch.records.length - 1;
   const before = batch.first - 1;
   if (before >= 1 && before <= stream.through && batch.after.length > 0) {
@@ -62,11 +67,12 @@ export function arrive(
   const numbersOf = (kind: StreamRecord['kind']): number[] =>
     taken.flatMap((record, i) => (record.kind === kind ? [first + i] : []));
   const keep = (before: readonly number[], now: readonly number[]): number[] =>
-    [...before.filter((n) => n >= batch.low), ...now].slice(-REMEMBERED_OUTCOMES);
+    [...before, ...now].slice(-REMEMBERED_OUTCOMES);
   return {
     stream: {
       id: stream.id,
       through: last,
+      low: Math.max(stream.low, batch.low),
       line: extend(jump(stream.line, stream.through, first), batch.run, first),
       skipped: keep(stream.skipped, numbersOf('skip')),
       refused: keep(stream.refused, numbersOf('unknown')),
@@ -91,10 +97,4 @@ function extend(line: Line, run: Uint8Array, from: number): Line {
   const last = line.at(-1);
   if (last !== undefined && same(last[0], run)) return line;
   return [...line, [run, from] as const].slice(-MAX_LINE);
-}
-
-/** The part of the line that says something about numbers from `low` on. */
-export function lineFrom(line: Line, low: number): Line {
-  const start = line.findLastIndex(([, from]) => from <= low);
-  return line.slice(Math.max(start, 0));
 }

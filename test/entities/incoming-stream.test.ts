@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arrive, type IncomingStream, lineFrom } from '../../src/entities/incoming-stream.ts';
+import { arrive, type IncomingStream, lineFrom, NO_RUN } from '../../src/entities/incoming-stream.ts';
 import { type BatchItem, type Line, MAX_LINE, type StreamRecord } from '../../src/entities/wire/items.ts';
 
 const id = new Uint8Array(16).fill(1);
@@ -92,6 +92,16 @@ describe("the stream from Alice's laptop to her phone, at the phone", () => {
       first: 8,
       through: 9,
     });
+  });
+
+  it('remembers of numbers that were jumped over that nobody gave them', () => {
+    const jumped = streamAfter(batchOf(1, 3), batchOf(8, 2, { low: 8 }));
+    expect(jumped.line).toEqual([
+      [run, 1],
+      [NO_RUN, 4],
+      [run, 8],
+    ]);
+    expect(arrive(jumped, [], batchOf(5, 1, { run: laterRun }))).toBe('duplicate');
   });
 
   it('misses nothing where numbers were given anew behind a hole', () => {

@@ -18,11 +18,9 @@ export function frameLines(most: number, events: LineEvents): (chunk: Uint8Array
 
   const finish = (): void => {
     const whole = joined(pieces);
-    const skipped = skipping;
     pieces = [];
     length = 0;
     skipping = false;
-    if (skipped) return;
     const line = whole.at(-1) === CARRIAGE_RETURN ? whole.subarray(0, -1) : whole;
     if (line.length > 0) events.line(line);
   };

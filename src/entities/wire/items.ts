@@ -71,7 +71,7 @@ export interface BatchItem {
   readonly records: readonly StreamRecord[];
 }
 
-/** From which number on a stream's records were numbered by which run. */
+/** From which number on a stream's records were numbered by which run; a run of zeros: by none. */
 export type Line = readonly (readonly [run: Uint8Array, from: number])[];
 
 /** How far a stream has been received. */
@@ -96,6 +96,14 @@ export interface HeadMark {
   readonly hash: Uint8Array;
 }
 
+export interface ReceivedMark {
+  readonly stream: Uint8Array;
+  readonly through: number;
+  readonly line: Line;
+  /** Numbers up to `through` that held no payload, as far as still remembered. */
+  readonly skipped: readonly number[];
+}
+
 /** What each end holds. */
 export interface HelloItem {
   readonly kind: 'hello';
@@ -103,7 +111,7 @@ export interface HelloItem {
   /** The nonce of the greeting or hello that this answers. */
   readonly answering: Uint8Array | null;
   /** The stream that the sender receives from the recipient, how far, and by which runs it was numbered. */
-  readonly received: { readonly stream: Uint8Array; readonly through: number; readonly line: Line } | null;
+  readonly received: ReceivedMark | null;
   /** The stream that it sends: the lowest number still held, and the one after the last. */
   readonly sending: { readonly stream: Uint8Array; readonly low: number; readonly next: number } | null;
   /** The last entry of each chain of the membership log. */
@@ -156,7 +164,7 @@ export function itemFields(item: Item): readonly Value[] {
         ITEM.hello,
         item.nonce,
         item.answering,
-        received === null ? null : [received.stream, received.through, received.line],
+        received === null ? null : [received.stream, received.through, received.line, received.skipped],
         sending === null ? null : [sending.stream, sending.low, sending.next],
         item.heads.map((head) => [head.author, head.sequence, head.hash]),
         item.keysLeft,
@@ -296,15 +304,16 @@ function readHeads(value: Value | undefined): readonly HeadMark[] | undefined {
 function readReceived(value: Value | undefined): HelloItem['received'] | undefined {
   if (value === null) return null;
   if (!Array.isArray(value)) return undefined;
-  const [stream, through, line] = value as readonly Value[];
-  if (value.length !== 3 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return undefined;
+  const [stream, through, line, skipped] = value as readonly Value[];
+  if (value.length !== 4 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return undefined;
+  if (!isListOf(skipped, MAX_RECORDS, isCount)) return undefined;
   if (!isListOf(line, MAX_LINE, (step): step is readonly Value[] => Array.isArray(step))) return undefined;
   const steps: (readonly [Uint8Array, number])[] = [];
   for (const [run, from, ...more] of line) {
     if (more.length > 0 || !isBytes(run, RUN_BYTES) || !isCount(from)) return undefined;
     steps.push([run, from]);
   }
-  return { stream, through, line: steps };
+  return { stream, through, line: steps, skipped };
 }
 
 function readSending(value: Value | undefined): HelloItem['sending'] | undefined {

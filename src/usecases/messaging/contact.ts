@@ -7,7 +7,6 @@
  * before a nonce and is missing in the hello that names it was lost on the way, and is sent again.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
-import { lineFrom } from '../../entities/incoming-stream.ts';
 import { isAhead, same } from '../../entities/outgoing-stream.ts';
 import { retireAll, retireSession, sessionToSendOn } from '../../entities/session-set.ts';
 import {
@@ -320,7 +319,12 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
         received:
           incoming === undefined
             ? null
-            : { stream: incoming.id, through: incoming.through, line: lineFrom(incoming.line, 0) },
+            : {
+                stream: incoming.id,
+                through: incoming.through,
+                line: incoming.line,
+                skipped: incoming.skipped,
+              },
         sending:
           outgoing === undefined
             ? null

@@ -93,18 +93,21 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
   function itemsFor(peer: Peer, acknowledges: boolean, batch: BatchItem | undefined): readonly Item[] {
     const { due } = peer;
     const items: Item[] = [];
-    if (due.hello !== undefined) items.push(contact.hello(peer, due.hello.answering));
     if (due.keys || peer.ourKeys.length <= RESERVE_LOW) {
       fillReserve(office, peer);
       items.push({ kind: 'keys', keys: peer.ourKeys });
       due.keys = false;
     }
     if ((acknowledges || due.hello !== undefined) && peer.incoming !== undefined) {
-      const { id, through, skipped, refused, line } = peer.incoming;
+      const { id, through, low, line } = peer.incoming;
+      const skipped = peer.incoming.skipped.filter((number) => number >= low);
+      const refused = peer.incoming.refused.filter((number) => number >= low);
       const run = line.at(-1)?.[0];
       if (run === undefined) throw new Error('a stream without a line');
       items.push({ kind: 'ack', stream: id, through, run, skipped, refused, gap: due.ack?.gap ?? false });
     }
+    // Behind the acknowledgement, which says more about each number.
+    if (due.hello !== undefined) items.push(contact.hello(peer, due.hello.answering));
     due.hello = undefined;
     due.ack = undefined;
     due.batchesSinceAck = 0;

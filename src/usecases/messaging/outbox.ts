@@ -205,7 +205,10 @@ export function createOutbox(office: Office): Outbox {
     const kept: Addressee[] = [];
     for (const addressee of peer.pending) {
       if (received !== undefined && wasTaken(received, addressee.number, runOf(addressee))) {
-        if (!addressee.over) end(addressee, 'delivered', null);
+        // A number that was taken without a payload was cancelled, or expired, in the life that is forgotten.
+        const skipped = received.skipped.includes(addressee.number);
+        if (!addressee.over) end(addressee, skipped ? 'cancelled' : 'delivered', null);
+        if (skipped) lotChanged(addressee.lot);
         settled(addressee);
       } else {
         kept.push(addressee);
@@ -342,16 +345,14 @@ export function createOutbox(office: Office): Outbox {
       const { outgoing } = peer;
       if (outgoing === undefined || !same(outgoing.id, received.stream)) return;
       if (received.through <= outgoing.through) return;
-      // Without the list of skipped numbers, one that was to end otherwise may or may not have been taken: the
-      // acknowledgement that says so is sent along with every hello, so it is left to that.
-      const open = peer.pending.find((addressee) => addressee.end !== null && !addressee.over);
-      const through = Math.min(received.through, (open?.number ?? Number.POSITIVE_INFINITY) - 1);
-      if (through <= outgoing.through) return;
+      const { through } = received;
       const last = at(peer, through);
       if (last === undefined) throw new Error('a number without an entry');
       peer.outgoing = settleStream(outgoing, through, runOf(last));
       pairChanged(office, peer);
-      settleThrough(peer, through, () => undefined);
+      settleThrough(peer, through, (number) => {
+        return received.skipped.includes(number) ? [at(peer, number)?.end ?? 'cancelled', null] : undefined;
+      });
     },
 
     renumber,

@@ -4,7 +4,7 @@
  */
 import { toHex } from '../../entities/bytes.ts';
 import { labelledHash } from '../../entities/crypto.ts';
-import { type Arrival, arrive } from '../../entities/incoming-stream.ts';
+import { type Arrival, arrive, REMEMBERED_OUTCOMES } from '../../entities/incoming-stream.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
 import { utf8 } from '../../entities/text.ts';
 import { decodeEnvelope, type Opened } from '../../entities/wire/envelope.ts';
@@ -251,7 +251,10 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     if (quarantined) {
       office.report({ what: 'batch-quarantined', device: peer.id, count: contents.length });
       const numbers = contents.map(({ number }) => number);
-      peer.incoming = { ...arrival.stream, refused: [...arrival.stream.refused, ...numbers].slice(-1024) };
+      peer.incoming = {
+        ...arrival.stream,
+        refused: [...arrival.stream.refused, ...numbers].slice(-REMEMBERED_OUTCOMES),
+      };
     } else {
       peer.incoming = arrival.stream;
       if (fresh.length > 0) inbox.deliver(peer.id, batch.stream, fresh);

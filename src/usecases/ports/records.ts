@@ -82,6 +82,7 @@ export interface OutgoingRecord {
 export interface IncomingRecord {
   readonly id: Uint8Array;
   readonly through: number;
+  readonly low: number;
   readonly line: readonly (readonly [Uint8Array, number])[];
   readonly skipped: readonly number[];
   readonly refused: readonly number[];
