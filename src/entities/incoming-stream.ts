@@ -75,7 +75,8 @@ export function arrive(
       low: Math.max(stream.low, batch.low),
       line: extend(jump(stream.line, stream.through, first), batch.run, first),
       skipped: keep(stream.skipped, numbersOf('skip')),
-      refused: keep(stream.refused, numbersOf('unknown')),
+      // Messages for groups are not understood yet either.
+      refused: keep(stream.refused, [...numbersOf('unknown'), ...numbersOf('group')]),
     },
     taken,
     first,

@@ -8,6 +8,7 @@
 import type { AckItem, HelloItem, Line } from './wire/items.ts';
 
 export type Received = NonNullable<HelloItem['received']>;
+type Taken = Pick<Received, 'stream' | 'through' | 'line'>;
 
 export interface OutgoingStream {
   readonly id: Uint8Array;
@@ -66,7 +67,7 @@ export function settleThrough(
 /** Whether a hello shows that the recipient knows a later life of this device than it does itself. */
 export function isAhead(
   stream: OutgoingStream,
-  received: Received,
+  received: Taken,
   runOf: (number: number) => Uint8Array | undefined,
 ): boolean {
   if (!same(received.stream, stream.id)) return false;
@@ -78,11 +79,7 @@ export function isAhead(
 }
 
 /** True where the recipient's line shows that it took this very record. */
-export function wasTaken(
-  received: NonNullable<HelloItem['received']>,
-  number: number,
-  run: Uint8Array,
-): boolean {
+export function wasTaken(received: Taken, number: number, run: Uint8Array): boolean {
   if (number > received.through) return false;
   const taker = runAt(received.line, number);
   return taker === undefined || same(taker, run);

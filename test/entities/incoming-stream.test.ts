@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arrive, type IncomingStream, lineFrom, NO_RUN } from '../../src/entities/incoming-stream.ts';
-import { type BatchItem, type Line, MAX_LINE, type StreamRecord } from '../../src/entities/wire/items.ts';
+import {
+  arrive,
+  type IncomingStream,
+  NO_RUN,
+  REMEMBERED_OUTCOMES,
+} from '../../src/entities/incoming-stream.ts';
+import { type BatchItem, MAX_LINE, type StreamRecord } from '../../src/entities/wire/items.ts';
 
 const id = new Uint8Array(16).fill(1);
 const run = new Uint8Array(8).fill(3);
@@ -151,13 +156,17 @@ describe("the stream from Alice's laptop to her phone, at the phone", () => {
     expect(arrival.stream).toMatchObject({ id: fresh, through: 1 });
   });
 
-  it('remembers which numbers held nothing and which it could not take, as long as the sender asks', () => {
+  it('remembers which numbers held nothing and which it could not take, the newest of each', () => {
     const records: StreamRecord[] = [content(1), { kind: 'skip' }, { kind: 'unknown', number: 7 }];
     const stream = streamAfter(batchOf(1, 3, { records }));
     expect(stream).toMatchObject({ through: 3, skipped: [2], refused: [3] });
     const later = arrive(stream, [], batchOf(4, 1, { low: 3 }));
     if (typeof later === 'string') throw new Error(later);
-    expect(later.stream).toMatchObject({ skipped: [], refused: [3] });
+    expect(later.stream).toMatchObject({ low: 3, skipped: [2], refused: [3] });
+    const skips: StreamRecord[] = Array.from({ length: 400 }, () => ({ kind: 'skip' }));
+    const many = streamAfter(batchOf(1, 400, { records: skips }));
+    expect(many.skipped).toHaveLength(REMEMBERED_OUTCOMES);
+    expect(many.skipped.at(-1)).toBe(400);
   });
 
   it('has a line of bounded length, however often the sender starts anew', () => {
@@ -168,18 +177,5 @@ describe("the stream from Alice's laptop to her phone, at the phone", () => {
       stream = arrival.stream;
     }
     expect(stream.line).toHaveLength(MAX_LINE);
-  });
-
-  it('gives the part of its line that says something from a number on', () => {
-    const line: Line = [
-      [run, 1],
-      [laterRun, 5],
-      [run, 9],
-    ];
-    expect(lineFrom(line, 0)).toEqual(line);
-    expect(lineFrom(line, 5)).toEqual(line.slice(1));
-    expect(lineFrom(line, 8)).toEqual(line.slice(1));
-    expect(lineFrom(line, 20)).toEqual(line.slice(2));
-    expect(lineFrom([], 20)).toEqual([]);
   });
 });

@@ -52,7 +52,7 @@ const hello: HelloItem = {
   heads: [],
   keysLeft: 0,
 };
-const ack = { kind: 'ack', stream, through: 3, run, skipped: [], refused: [], gap: false } as const;
+const ack = { kind: 'ack', stream, through: 3, run, skipped: [], refused: [], need: 'nothing' } as const;
 const group = {
   kind: 'group',
   id: messageId,
@@ -89,7 +89,7 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
     [{ ...batch, records: [{ ...content, type: 't'.repeat(255), thread: 'ü'.repeat(255) }] }],
   ],
   ['acknowledgement', [ack]],
-  ['acknowledgement that reports a gap', [{ ...ack, skipped: [1, 2], refused: [3], gap: true }]],
+  ['acknowledgement that reports a gap', [{ ...ack, skipped: [1, 2], refused: [3], need: 'missing' }]],
   ['acknowledgement of nothing', [{ ...ack, through: 0 }]],
   ['hello of a device that holds nothing', [hello]],
   [
@@ -105,6 +105,7 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
             [run, 1],
             [filled(8, 0x79), 8],
           ],
+          skipped: [3, 9],
         },
         sending: { stream: filled(16, 0x7a), low: 4, next: 9 },
         heads: [{ author: filled(20, 0x7f), sequence: 3, hash: filled(32, 0x7b) }],
@@ -145,7 +146,7 @@ const aBatch = (
     change.first ?? num(1),
     change.records ?? arr(arr(num(0))),
   );
-const anAck = (change: Partial<Record<'stream' | 'through' | 'run' | 'skipped' | 'gap', Raw>>): Raw =>
+const anAck = (change: Partial<Record<'stream' | 'through' | 'run' | 'skipped' | 'need', Raw>>): Raw =>
   one(
     num(2),
     change.stream ?? bin(stream),
@@ -153,7 +154,7 @@ const anAck = (change: Partial<Record<'stream' | 'through' | 'run' | 'skipped' |
     change.run ?? bin(run),
     change.skipped ?? arr(),
     arr(),
-    change.gap ?? no,
+    change.need ?? num(0),
   );
 const aHello = (
   change: Partial<Record<'nonce' | 'answering' | 'received' | 'sending' | 'heads' | 'keysLeft', Raw>>,
@@ -228,12 +229,21 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
   ['ack with a run of 7 bytes', anAck({ run: bin(filled(7, 1)) })],
   ['ack with 1025 skipped', anAck({ skipped: times(1025, num(1)) })],
   ['ack with text among the skipped', anAck({ skipped: arr(txt('1')) })],
-  ['ack with null for a gap', anAck({ gap: nil })],
+  ['ack with null for a need', anAck({ need: nil })],
+  ['ack with an unknown need', anAck({ need: num(3) })],
   ['hello with a nonce of 15 bytes', aHello({ nonce: bin(filled(15, 1)) })],
   ['hello answering true', aHello({ answering: yes })],
   ['hello received as a number', aHello({ received: num(1) })],
-  ['hello with a line of 65 steps', aHello({ received: arr(b16, num(1), times(65, arr(bin(run), num(1)))) })],
-  ['hello with a step of three', aHello({ received: arr(b16, num(1), arr(arr(bin(run), num(1), nil))) })],
+  [
+    'hello with a line of 65 steps',
+    aHello({ received: arr(b16, num(1), times(65, arr(bin(run), num(1))), arr()) }),
+  ],
+  [
+    'hello with a step of three',
+    aHello({ received: arr(b16, num(1), arr(arr(bin(run), num(1), nil)), arr()) }),
+  ],
+  ['hello with text among the skipped', aHello({ received: arr(b16, num(1), arr(), arr(txt('1'))) })],
+  ['hello without the skipped', aHello({ received: arr(b16, num(1), arr()) })],
   ['hello that sends from 0 on', aHello({ sending: arr(b16, num(0), num(1)) })],
   ['hello whose next is below its low', aHello({ sending: arr(b16, num(3), num(2)) })],
   ['hello with 513 heads', aHello({ heads: times(513, aHead({})) })],

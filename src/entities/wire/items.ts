@@ -74,6 +74,13 @@ export interface BatchItem {
 /** From which number on a stream's records were numbered by which run; a run of zeros: by none. */
 export type Line = readonly (readonly [run: Uint8Array, from: number])[];
 
+/**
+ * What the recipient lacks, for the sender to act upon: records between `through` and others that have arrived,
+ * or room for any more.
+ */
+export type Need = 'nothing' | 'missing' | 'room';
+const NEED: readonly Need[] = ['nothing', 'missing', 'room'];
+
 /** How far a stream has been received. */
 export interface AckItem {
   readonly kind: 'ack';
@@ -85,8 +92,7 @@ export interface AckItem {
   readonly skipped: readonly number[];
   /** Numbers up to `through` that could not be taken: of an unknown kind, or unreadable. */
   readonly refused: readonly number[];
-  /** True where records beyond `through` arrived and those between are missing. */
-  readonly gap: boolean;
+  readonly need: Need;
 }
 
 /** The end of one chain of the membership log: whose it is, how long, and the hash of its last entry. */
@@ -157,7 +163,15 @@ export function itemFields(item: Item): readonly Value[] {
         item.records.map(recordFields),
       ];
     case 'ack':
-      return [ITEM.ack, item.stream, item.through, item.run, item.skipped, item.refused, item.gap];
+      return [
+        ITEM.ack,
+        item.stream,
+        item.through,
+        item.run,
+        item.skipped,
+        item.refused,
+        NEED.indexOf(item.need),
+      ];
     case 'hello': {
       const { received, sending } = item;
       return [
@@ -269,11 +283,12 @@ function readRecord(raw: readonly Value[]): StreamRecord | undefined {
 }
 
 function readAck(rest: readonly Value[]): Result<AckItem, ItemRefusal> {
-  const [stream, through, run, skipped, refused, gap] = rest;
+  const [stream, through, run, skipped, refused, code] = rest;
   if (rest.length !== 6 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return MALFORMED;
-  if (!isBytes(run, RUN_BYTES) || typeof gap !== 'boolean') return MALFORMED;
+  const need = isCount(code) ? NEED[code] : undefined;
+  if (!isBytes(run, RUN_BYTES) || need === undefined) return MALFORMED;
   if (!isListOf(skipped, MAX_RECORDS, isCount) || !isListOf(refused, MAX_RECORDS, isCount)) return MALFORMED;
-  return { ok: { kind: 'ack', stream, through, run, skipped, refused, gap } };
+  return { ok: { kind: 'ack', stream, through, run, skipped, refused, need } };
 }
 
 function readHello(rest: readonly Value[]): Result<HelloItem, ItemRefusal> {

@@ -46,6 +46,10 @@ export interface Contact {
   onWedged(peer: Peer): void;
   /** Something came in a session that is no longer held; nobody knows whether it is authentic. */
   onStray(peer: Peer): void;
+  /** The peer said whether it has room for more. */
+  onRoom(peer: Peer, has: boolean): void;
+  /** We have room again: whoever was told otherwise is told. */
+  roomAgain(): void;
   /** The peer misses what it should have. */
   onGap(peer: Peer, ack: AckItem): void;
   /** The peer has seen of us what we do not remember. */
@@ -105,14 +109,14 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
   /** Records are out: unless they get through, the peer is asked, after pauses that double while they do not. */
   function watch(peer: Peer): void {
     const { contact } = peer;
-    if (contact.cancelRetry !== undefined || peer.inFlight.length === 0) return;
+    if (contact.cancelRetry !== undefined || (peer.inFlight.length === 0 && !peer.full)) return;
     const through = peer.outgoing?.through ?? 0;
     contact.stalls = through === contact.stalledAt ? contact.stalls + 1 : 0;
     contact.stalledAt = through;
     const pause = Math.min(LONGEST_PAUSE, STALL * 2 ** contact.stalls);
     contact.cancelRetry = clock.after(pause, () => {
       contact.cancelRetry = undefined;
-      if (!office.isOnline() || peer.inFlight.length === 0) return;
+      if (!office.isOnline() || (peer.inFlight.length === 0 && !peer.full)) return;
       if ((peer.outgoing?.through ?? 0) > through) watch(peer);
       else greet(peer);
     });
@@ -253,7 +257,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       noteAnnounced(peer, hello.sending);
       if (hello.keysLeft <= RESERVE_LOW) peer.due.keys = true;
       if (hello.answering === null || asked?.by === 'greeting') peer.due.hello = { answering: hello.nonce };
-      if (peer.incoming !== undefined) peer.due.ack ??= { gap: false };
+      if (peer.incoming !== undefined) peer.due.ack ??= { need: 'nothing' };
       office.cycle.wake();
     },
 
@@ -295,6 +299,21 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       if (now < peer.contact.strayNotBefore) return;
       peer.contact.strayNotBefore = now + MINUTE;
       greet(peer);
+    },
+
+    onRoom(peer, has) {
+      if (!has && !peer.full) office.report({ what: 'peer-inbox-full', device: peer.id, count: 1 });
+      peer.full = !has;
+      if (has) office.cycle.wake();
+      else watch(peer);
+    },
+
+    roomAgain() {
+      for (const peer of office.peers.values()) {
+        if (!peer.toldFull) continue;
+        peer.due.ack ??= { need: 'nothing' };
+        office.cycle.wake();
+      }
     },
 
     onGap(peer, ack) {

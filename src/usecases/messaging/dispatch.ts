@@ -31,9 +31,12 @@ export interface DispatchParts {
   readonly contact: Contact;
   readonly sealing: Sealing;
   readonly waiting: () => number;
+  /** Whether the inbox takes another batch. */
+  readonly hasRoom: () => boolean;
 }
 
-export function createDispatch({ office, outbox, contact, sealing, waiting }: DispatchParts): Dispatch {
+export function createDispatch(parts: DispatchParts): Dispatch {
+  const { office, outbox, contact, sealing, waiting, hasRoom } = parts;
   const { clock, cycle } = office;
 
   function mostInFlight(): number {
@@ -71,13 +74,16 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
     const { due } = peer;
     if (due.ack !== undefined && peer.incoming === undefined) {
       // Nothing was received that an acknowledgement could name; a hello can say even that.
-      if (due.ack.gap) due.hello ??= { answering: null };
+      if (due.ack.need === 'missing') due.hello ??= { answering: null };
       due.ack = undefined;
     }
     const batch = peer.inFlight.length < mostInFlight() ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
-      (batch !== undefined || due.ack.gap || waiting() === 0 || due.batchesSinceAck >= BATCHES_PER_ACK);
+      (batch !== undefined ||
+        due.ack.need !== 'nothing' ||
+        waiting() === 0 ||
+        due.batchesSinceAck >= BATCHES_PER_ACK);
     if (batch === undefined && !acknowledges && due.hello === undefined && !due.keys) return false;
     if (peer.sessions.sessions.length === 0 && !sealing.begin(peer)) {
       if (peer.contact.requestNonce === undefined) due.request = true;
@@ -104,7 +110,9 @@ export function createDispatch({ office, outbox, contact, sealing, waiting }: Di
       const refused = peer.incoming.refused.filter((number) => number >= low);
       const run = line.at(-1)?.[0];
       if (run === undefined) throw new Error('a stream without a line');
-      items.push({ kind: 'ack', stream: id, through, run, skipped, refused, gap: due.ack?.gap ?? false });
+      const need = hasRoom() ? (due.ack?.need ?? 'nothing') : 'room';
+      peer.toldFull = need === 'room';
+      items.push({ kind: 'ack', stream: id, through, run, skipped, refused, need });
     }
     // Behind the acknowledgement, which says more about each number.
     if (due.hello !== undefined) items.push(contact.hello(peer, due.hello.answering));

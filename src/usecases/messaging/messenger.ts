@@ -200,7 +200,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     contact,
     onEntries: () => office.count('entries-ignored'),
   });
-  const dispatch = createDispatch({ office, outbox, contact, sealing, waiting: receiving.waiting });
+  const hasRoom = (): boolean => inbox.hasRoomFor(MAX_PAYLOAD_BYTES);
+  const dispatch = createDispatch({ office, outbox, contact, sealing, waiting: receiving.waiting, hasRoom });
 
   outbox.load(...(await storedLots(keystore)));
   await inbox.load();
@@ -313,6 +314,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       note('running', 'self', () => Math.floor(runningTime()));
       outbox.expire(runningTime());
       contact.checkWithheld();
+      if (hasRoom()) contact.roomAgain();
       Promise.all([inbox.sweep(), outbox.forgetEnded()]).then(keepHouse, fatal);
     });
   }

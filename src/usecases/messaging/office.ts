@@ -62,6 +62,7 @@ export interface Incident {
     | 'packet-quarantined'
     | 'batch-quarantined'
     | 'inbox-full'
+    | 'peer-inbox-full'
     | 'packet-too-large'
     | 'not-allowed';
   readonly device: DeviceId | null;

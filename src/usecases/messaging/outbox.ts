@@ -158,7 +158,10 @@ export function createOutbox(office: Office): Outbox {
   function settled(addressee: Addressee): void {
     const { lot } = addressee;
     lot.unsettled -= 1;
-    if (lot.unsettled > 0) return;
+    if (lot.unsettled === 0) close(lot);
+  }
+
+  function close(lot: Lot): void {
     dropGoods(lot);
     lots.delete(lot.number);
     for (const message of lot.messages) {
@@ -290,7 +293,8 @@ export function createOutbox(office: Office): Outbox {
 
     nextBatch(peer) {
       const { outgoing } = peer;
-      if (outgoing === undefined || peer.frozen || peer.cursor >= outgoing.next) return undefined;
+      if (outgoing === undefined || peer.frozen || peer.full || peer.cursor >= outgoing.next)
+        return undefined;
       const start = at(peer, peer.cursor);
       if (start === undefined) throw new Error('a number without an entry');
       const run = runOf(start);
@@ -468,6 +472,8 @@ export function createOutbox(office: Office): Outbox {
           }
         }
       }
+      // Their last recipients are no longer there.
+      for (const lot of [...lots.values()]) if (lot.unsettled === 0) close(lot);
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };

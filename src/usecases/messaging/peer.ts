@@ -7,7 +7,7 @@ import type { OutgoingStream } from '../../entities/outgoing-stream.ts';
 import { Secret } from '../../entities/secret.ts';
 import { nothingSeen, type SeenNumbers } from '../../entities/seen-numbers.ts';
 import { noSessions, type SessionId, type SessionSet } from '../../entities/session-set.ts';
-import type { BatchItem } from '../../entities/wire/items.ts';
+import type { BatchItem, Need } from '../../entities/wire/items.ts';
 import type { PairRecord } from '../ports/records.ts';
 import type { Addressee } from './lot.ts';
 
@@ -48,6 +48,10 @@ export interface Peer {
   readonly due: Due;
   readonly contact: Contact;
   readonly budget: { tokens: number; filledAt: number };
+  /** It has no room for more; nothing is sent until it says otherwise. */
+  full: boolean;
+  /** It was told that we have no room. */
+  toldFull: boolean;
   lastError: string | null;
   /** The most records that go into one envelope: less where the broker found an envelope too large. */
   batchLimit: number;
@@ -57,7 +61,7 @@ export interface Peer {
 export interface Due {
   greeting: boolean;
   hello: { answering: Uint8Array | null } | undefined;
-  ack: { gap: boolean } | undefined;
+  ack: { need: Need } | undefined;
   batchesSinceAck: number;
   keys: boolean;
   request: boolean;
@@ -133,6 +137,8 @@ export function newPeer(
       announced: undefined,
     },
     budget: { tokens: SIGNATURE_BURST, filledAt: 0 },
+    full: false,
+    toldFull: false,
     lastError: null,
     batchLimit: 1024,
   };

@@ -198,7 +198,8 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   function takeAck(peer: Peer, ack: AckItem): void {
     const outcome = outbox.acknowledge(peer, ack);
     if (outcome === 'ahead') return contact.onAhead(peer);
-    if (ack.gap) contact.onGap(peer, ack);
+    contact.onRoom(peer, ack.need !== 'room');
+    if (ack.need !== 'nothing') contact.onGap(peer, ack);
     office.cycle.wake();
   }
 
@@ -223,8 +224,10 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     );
     const bytes = contents.reduce((sum, { content }) => sum + content.payload.length, 0);
     if (!inbox.hasRoomFor(bytes)) {
-      office.report({ what: 'inbox-full', device: peer.id, count: contents.length });
-      return;
+      if (!peer.toldFull) office.report({ what: 'inbox-full', device: peer.id, count: contents.length });
+      peer.toldFull = true;
+      peer.due.ack = { need: 'room' };
+      return office.cycle.wake();
     }
     deliver(peer, batch, arrival, contents);
     const next = peer.early.get(arrival.stream.through + 1);
@@ -261,7 +264,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     }
     suspects = suspects.filter((suspect) => suspect !== name);
     if (poison.delete(name)) office.cycle.change('poison', name, () => undefined);
-    peer.due.ack = { gap: false };
+    peer.due.ack = { need: 'nothing' };
     peer.due.batchesSinceAck += 1;
     pairChanged(office, peer);
   }
@@ -276,11 +279,11 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     if (why === 'conflict') {
       peer.due.hello ??= { answering: null };
     } else if (why === 'duplicate') {
-      peer.due.ack ??= { gap: false };
+      peer.due.ack ??= { need: 'nothing' };
     } else {
       if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
       // Asked for once; if that is lost too, the sender's own question finds it out.
-      if (peer.early.size === 1 || peer.early.size % 16 === 0) peer.due.ack = { gap: true };
+      if (peer.early.size === 1 || peer.early.size % 16 === 0) peer.due.ack = { need: 'missing' };
     }
     office.cycle.wake();
   }

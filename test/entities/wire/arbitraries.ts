@@ -120,14 +120,19 @@ export const anyItem: Arbitrary<Item> = fc.oneof(
     run,
     skipped: numbers,
     refused: numbers,
-    gap: fc.boolean(),
+    need: fc.constantFrom('nothing' as const, 'missing' as const, 'room' as const),
   }),
   fc.record({
     kind: fc.constant('hello' as const),
     nonce: bytes(16),
     answering: fc.option(bytes(16)),
     received: fc.option(
-      fc.record({ stream, through: count(), line: fc.array(fc.tuple(run, count()), { maxLength: 5 }) }),
+      fc.record({
+        stream,
+        through: count(),
+        line: fc.array(fc.tuple(run, count()), { maxLength: 5 }),
+        skipped: fc.array(count(), { maxLength: 5 }),
+      }),
     ),
     sending: fc.option(
       fc.record({ stream, marks }).map((from) => ({
