@@ -16,6 +16,8 @@ import type { Invocation } from './invocation.ts';
 
 /** How long a command waits for a store that another one has. */
 const WAIT_FOR_STORE = 10_000;
+/** How long a command that gave way to a daemon leaves the store alone. */
+const TIME_FOR_DAEMON = 3_000;
 /** What others may still need of a store that this command is done with. */
 const PATIENCE_WITH_OTHERS = 5_000;
 
@@ -41,8 +43,11 @@ export async function withMesh<T>(
   work: (link: Link) => Promise<T>,
   { repeatable = true }: SessionOptions = {},
 ): Promise<T> {
+  let gaveWay = false;
   for (;;) {
-    const { link, close } = await reach(invocation);
+    // A daemon that asked for the store shall find it free.
+    if (gaveWay) await socketAppears(invocation.home, TIME_FOR_DAEMON);
+    const { link, close, given } = await reach(invocation);
     try {
       return await work(link);
     } catch (error) {
@@ -51,12 +56,24 @@ export async function withMesh<T>(
       if (!again) throw error;
     } finally {
       await close();
+      gaveWay = given();
     }
+  }
+}
+
+async function socketAppears(home: string, limit: number): Promise<void> {
+  const deadline = performance.now() + limit;
+  while (performance.now() < deadline) {
+    const channel = await connectSocket(home);
+    if (channel !== undefined) return channel.destroy();
+    await pause(20);
   }
 }
 
 interface Reached {
   readonly link: Link;
+  /** True once this command has given the store to a daemon. */
+  given(): boolean;
   close(): Promise<void>;
 }
 
@@ -101,7 +118,7 @@ async function connect(home: string): Promise<Reached | undefined> {
     freshId: answered,
     broken,
   };
-  return { link, close: async () => client.close() };
+  return { link, given: () => false, close: async () => client.close() };
 }
 
 /** Everything that this needs is loaded only now: a command that finds a daemon must not pay for it. */
@@ -115,13 +132,20 @@ async function hostIt(invocation: Invocation): Promise<Reached> {
     void out.fail(known).finally(() => process.exit(known.exit));
   };
   const host: Host = await openHost({ home, unlock, host: 'one-shot', fatal, bug: fatal });
+  let given = false;
+  void host.handedOver.then(() => {
+    given = true;
+  });
   const own = await connect(home);
   if (own === undefined) {
+    // A daemon was waiting at the door and has the store by now, or is about to.
     await host.release(0);
-    throw new Error('the socket that was just made does not answer');
+    await socketAppears(home, TIME_FOR_DAEMON);
+    throw new MeshError('store-in-use', { home, pid: 'unknown' });
   }
   return {
     link: own.link,
+    given: () => given,
     async close() {
       await own.close();
       await host.release(PATIENCE_WITH_OTHERS);

@@ -208,10 +208,13 @@ export function createOutbox(office: Office): Outbox {
     const kept: Addressee[] = [];
     for (const addressee of peer.pending) {
       if (received !== undefined && wasTaken(received, addressee.number, runOf(addressee))) {
-        // A number that was taken without a payload was cancelled, or expired, in the life that is forgotten.
+        // What this life has said meanwhile is put right: a number that was taken without a payload was cancelled,
+        // or expired, in the life that is forgotten; one with a payload arrived, though this life had not sent it.
         const skipped = received.skipped.includes(addressee.number);
-        if (!addressee.over) end(addressee, skipped ? 'cancelled' : 'delivered', null);
-        if (skipped) lotChanged(addressee.lot);
+        const ended = addressee.over && addressee.end !== 'delivered';
+        if (!skipped) end(addressee, 'delivered', null);
+        else if (!ended) end(addressee, 'cancelled', null);
+        lotChanged(addressee.lot);
         settled(addressee);
       } else {
         kept.push(addressee);
