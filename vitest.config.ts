@@ -5,6 +5,8 @@ const common = { environment: 'node' as const, pool: 'forks' as const, testTimeo
 export default defineConfig({
   test: {
     reporters: ['default'],
+    // Brokers, daemons and databases spend much of their time waiting.
+    maxWorkers: 2,
     projects: [
       {
         test: {
