@@ -3,7 +3,8 @@
  * not acknowledged and so never lost; what is missing is asked for.
  */
 import { runAt, same } from './outgoing-stream.ts';
-import { type BatchItem, type Line, MAX_LINE, RUN_BYTES, type StreamRecord } from './wire/items.ts';
+import { type BatchItem, type Line, MAX_LINE, RUN_BYTES } from './wire/items.ts';
+import type { StreamRecord } from './wire/records.ts';
 
 export interface IncomingStream {
   readonly id: Uint8Array;

@@ -6,7 +6,8 @@ import {
   NO_RUN,
   REMEMBERED_OUTCOMES,
 } from '../../src/entities/incoming-stream.ts';
-import { type BatchItem, MAX_LINE, type StreamRecord } from '../../src/entities/wire/items.ts';
+import { type BatchItem, MAX_LINE } from '../../src/entities/wire/items.ts';
+import type { StreamRecord } from '../../src/entities/wire/records.ts';
 
 const id = new Uint8Array(16).fill(1);
 const run = new Uint8Array(8).fill(3);

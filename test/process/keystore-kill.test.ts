@@ -108,7 +108,7 @@ async function hurriedLives(store: number): Promise<{ kills: number; midway: num
   return { kills, midway, commits: journal };
 }
 
-test('nothing confirmed is missing and nothing is half done after 208 kills', async () => {
+test(`nothing confirmed is missing and nothing is half done after ${STORES * KILLS_PER_STORE} kills`, async () => {
   let kills = 0;
   let midway = 0;
   let next = 0;

@@ -3,8 +3,8 @@ import { fromHex, toHex } from '../../entities/bytes.ts';
 import { type Hash, labelledHash } from '../../entities/crypto.ts';
 import { MeshError } from '../../entities/errors.ts';
 import { utf8 } from '../../entities/text.ts';
-import { MAX_PAYLOAD_BYTES, MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/items.ts';
-import { endedMessages } from '../../usecases/ended-messages.ts';
+import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
+import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
 import type { Receipt, SendRefusal } from '../../usecases/messaging/messenger.ts';
 import type { Json, JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
@@ -148,12 +148,12 @@ export function cancelMethod({ messenger, hash }: ApiPorts): Method {
   };
 }
 
-export function outboxMethod({ messenger, keystore }: ApiPorts): Method {
+export function outboxMethod({ messenger }: ApiPorts): Method {
   return async (params) => {
     const errors = new Map(messenger.status().peers.map((peer) => [peer.deviceId, peer.lastError]));
     const open = messenger.outbox();
     const waiting = new Set(open.map((receipt) => toHex(receipt.id)));
-    const ended = flag(params, 'all') ? await endedMessages(keystore) : [];
+    const ended = flag(params, 'all') ? await messenger.ended() : [];
     const all = [...ended.filter((receipt) => !waiting.has(toHex(receipt.id))), ...open];
     return all.map((receipt): Json => {
       const why = receipt.to.map((one) => one.reason ?? errors.get(one.deviceId) ?? null);

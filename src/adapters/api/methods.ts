@@ -1,7 +1,7 @@
 /** The local API: every command of the command line is one of these. */
 import { toHex } from '../../entities/bytes.ts';
 import { MeshError } from '../../entities/errors.ts';
-import { MESSAGE_ID_BYTES } from '../../entities/wire/items.ts';
+import { MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
 import type { MethodTable } from '../rpc/server.ts';
 import { keyMethods, settingMethods, statusMethod } from './administration.ts';
 import { listDevices } from './devices.ts';

@@ -1,56 +1,18 @@
-/** The items of a parcel, and the records of a batch. */
+/** The items of a parcel. */
 import type { AgreementKey, KeyRefusal } from '../keys.ts';
 import type { Result } from '../result.ts';
 import type { Value } from './cbor.ts';
 import { isBytes, isCount, isListOf, NONCE_BYTES, readKeys } from './envelope.ts';
+import { readRecord, recordFields, type StreamRecord } from './records.ts';
 
 export const STREAM_ID_BYTES = 16;
 export const RUN_BYTES = 8;
-export const MESSAGE_ID_BYTES = 16;
 export const MAX_PAYLOAD_BYTES = 64 * 1024;
 export const MAX_RECORDS = 1024;
-export const MAX_TYPE_CHARACTERS = 255;
 export const MAX_LINE = 64;
 const MAX_ENTRIES = 512;
 /** A device id takes twenty; an author of another kind may take more. */
 const MAX_AUTHOR_BYTES = 64;
-
-/** A payload on its way. */
-export interface ContentRecord {
-  readonly kind: 'content';
-  readonly id: Uint8Array;
-  readonly sentAt: number;
-  readonly type: string;
-  readonly thread: string | null;
-  /** The group it was addressed to, or `null` where it was for this device alone. */
-  readonly group: string | null;
-  readonly payload: Uint8Array;
-}
-
-/** In the place of a record that was cancelled or expired. */
-export interface SkipRecord {
-  readonly kind: 'skip';
-}
-
-/** A payload that is the same for many: it stands beside the parcel, under the group's ratchet. */
-export interface GroupRecord {
-  readonly kind: 'group';
-  readonly id: Uint8Array;
-  readonly sentAt: number;
-  readonly group: string;
-  /** The group session's id. */
-  readonly session: Uint8Array;
-  /** The hash of the ciphertext, which is one of those attached. */
-  readonly digest: Uint8Array;
-}
-
-/** A kind that this version does not know. Its number in the stream is used up all the same. */
-export interface UnknownRecord {
-  readonly kind: 'unknown';
-  readonly number: number;
-}
-
-export type StreamRecord = ContentRecord | SkipRecord | GroupRecord | UnknownRecord;
 
 /** Records of one stream, one after the other, beginning with number `first`. */
 export interface BatchItem {
@@ -147,7 +109,6 @@ export type Item = BatchItem | AckItem | HelloItem | KeysItem | EntriesItem | Un
 export type ItemRefusal = 'item-malformed' | KeyRefusal | 'envelope-malformed';
 
 const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5 } as const;
-const RECORD = { skip: 0, content: 1, group: 2 } as const;
 
 export function itemFields(item: Item): readonly Value[] {
   switch (item.kind) {
@@ -190,27 +151,6 @@ export function itemFields(item: Item): readonly Value[] {
       return [ITEM.entries, item.entries];
     case 'unknown':
       throw new Error('an item of an unknown kind is never sent');
-  }
-}
-
-function recordFields(record: StreamRecord): readonly Value[] {
-  switch (record.kind) {
-    case 'skip':
-      return [RECORD.skip];
-    case 'content':
-      return [
-        RECORD.content,
-        record.id,
-        record.sentAt,
-        record.type,
-        record.thread,
-        record.group,
-        record.payload,
-      ];
-    case 'group':
-      return [RECORD.group, record.id, record.sentAt, record.group, record.session, record.digest];
-    case 'unknown':
-      throw new Error('a record of an unknown kind is never sent');
   }
 }
 
@@ -259,27 +199,6 @@ function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
   }
   if (payload > MAX_PAYLOAD_BYTES) return MALFORMED;
   return { ok: { kind: 'batch', stream, run, after, moved, low, first, records } };
-}
-
-function readRecord(raw: readonly Value[]): StreamRecord | undefined {
-  const [kind, ...rest] = raw;
-  if (!isCount(kind)) return undefined;
-  if (kind === RECORD.skip) return rest.length === 0 ? { kind: 'skip' } : undefined;
-  if (kind === RECORD.content) {
-    const [id, sentAt, type, thread, group, payload] = rest;
-    if (rest.length !== 6 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isBytes(payload))
-      return undefined;
-    if (!isLabel(type) || !isLabelOrNull(thread) || !isLabelOrNull(group)) return undefined;
-    return { kind: 'content', id, sentAt, type, thread, group, payload };
-  }
-  if (kind === RECORD.group) {
-    const [id, sentAt, group, session, digest] = rest;
-    if (rest.length !== 5 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isLabel(group))
-      return undefined;
-    if (!isBytes(session, 32) || !isBytes(digest, 32)) return undefined;
-    return { kind: 'group', id, sentAt, group, session, digest };
-  }
-  return { kind: 'unknown', number: kind };
 }
 
 function readAck(rest: readonly Value[]): Result<AckItem, ItemRefusal> {
@@ -338,12 +257,4 @@ function readSending(value: Value | undefined): HelloItem['sending'] | undefined
   if (value.length !== 3 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(low) || !isCount(next))
     return undefined;
   return low >= 1 && next >= low ? { stream, low, next } : undefined;
-}
-
-function isLabel(value: Value | undefined): value is string {
-  return typeof value === 'string' && value.length <= MAX_TYPE_CHARACTERS;
-}
-
-function isLabelOrNull(value: Value | undefined): value is string | null {
-  return value === null || isLabel(value);
 }

@@ -7,8 +7,8 @@
  * before a nonce and is missing in the hello that names it was lost on the way, and is sent again.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
-import { isAhead, same } from '../../entities/outgoing-stream.ts';
-import { retireAll, retireSession, sessionToSendOn } from '../../entities/session-set.ts';
+import { same } from '../../entities/outgoing-stream.ts';
+import { retireSession, sessionToSendOn } from '../../entities/session-set.ts';
 import {
   type AnswerEnvelope,
   type GreetingEnvelope,
@@ -17,6 +17,7 @@ import {
 } from '../../entities/wire/envelope.ts';
 import type { AckItem, HelloItem } from '../../entities/wire/items.ts';
 import type { Office } from './office.ts';
+import { createOldCopy } from './old-copy.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
@@ -66,7 +67,7 @@ export interface Contact {
 
 export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets, sealing: Sealing): Contact {
   const { clock } = office;
-  let rolledBack = false;
+  const oldCopy = createOldCopy(office, outbox, ratchets, greet);
 
   function greet(peer: Peer): void {
     peer.due.greeting = true;
@@ -134,45 +135,9 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
     office.cycle.wake();
   }
 
-  function rollBack(evidence: Peer): void {
-    if (rolledBack) return;
-    rolledBack = true;
-    office.report({ what: 'rolled-back', device: evidence.id, count: 1 });
-    for (const peer of office.peers.values()) {
-      const before = peer.sessions.sessions;
-      peer.sessions = retireAll(peer.sessions);
-      dropRetired(peer, before, ratchets);
-      peer.theirKeys = [];
-      peer.frozen = peer.outgoing !== undefined;
-      pairChanged(office, peer);
-      peer.contact.attempts = 0;
-      greet(peer);
-    }
-  }
-
-  function ahead(peer: Peer): void {
-    rollBack(peer);
-    if (peer.frozen || peer.outgoing === undefined) return;
-    peer.frozen = true;
-    pairChanged(office, peer);
-    peer.contact.attempts = 0;
-    greet(peer);
-  }
-
   function settleMarks(peer: Peer, hello: HelloItem, cursorThen: number | undefined): void {
-    const { outgoing } = peer;
     const { received } = hello;
-    if (received !== null && outgoing !== undefined) {
-      if (isAhead(outgoing, received, (number) => outbox.runOf(peer, number))) ahead(peer);
-    }
-    if (peer.frozen) {
-      const known = received !== null && outgoing !== undefined && same(received.stream, outgoing.id);
-      outbox.renumber(peer, known ? received : undefined);
-      peer.frozen = false;
-      pairChanged(office, peer);
-      office.cycle.wake();
-      return;
-    }
+    if (oldCopy.resolve(peer, received)) return;
     if (received !== null) outbox.settleReceived(peer, received);
     if (peer.outgoing !== undefined && cursorThen !== undefined) {
       const has = received !== null && same(received.stream, peer.outgoing.id) ? received.through : 0;
@@ -221,7 +186,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       if (greeting.seenSerial > peer.serial) {
         peer.serial = greeting.seenSerial;
         pairChanged(office, peer);
-        ahead(peer);
+        oldCopy.found(peer);
       }
       const theirs = greeting.sessions.map(toHex);
       const before = peer.sessions.sessions;
@@ -327,7 +292,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       goBack(peer, missing);
     },
 
-    onAhead: ahead,
+    onAhead: oldCopy.found,
 
     hello(peer, answering) {
       const { incoming, outgoing } = peer;

@@ -4,7 +4,7 @@
  */
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
-import type { ContentRecord } from '../../entities/wire/items.ts';
+import type { ContentRecord } from '../../entities/wire/records.ts';
 import type { CursorRecord, InboxMessageRecord, InboxRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 

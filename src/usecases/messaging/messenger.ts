@@ -10,30 +10,26 @@ import { type Party, pairContext } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { SessionId } from '../../entities/session-set.ts';
-import {
-  type HeadMark,
-  MAX_PAYLOAD_BYTES,
-  MAX_TYPE_CHARACTERS,
-  MESSAGE_ID_BYTES,
-  RUN_BYTES,
-} from '../../entities/wire/items.ts';
+import { type HeadMark, MAX_PAYLOAD_BYTES, RUN_BYTES } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
-import type { IncidentRecord, LotRecord, MessageRecord, PoisonRecord } from '../ports/records.ts';
+import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
+import { type Accepting, createAccepting } from './accepting.ts';
 import { createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
+import { createEnded } from './ended.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createIncidents } from './incidents.ts';
 import type { Addressee } from './lot.ts';
 import type { MessagingPorts, News, Office } from './office.ts';
-import { createOutbox, type Delivery, type Draft, stateOf } from './outbox.ts';
+import { createOutbox, type Receipt } from './outbox.ts';
 import { newPeer, type Peer } from './peer.ts';
+import { createQuarantine } from './quarantine.ts';
 import { createRatchets } from './ratchets.ts';
 import { createReceiving } from './receive.ts';
 import { createSealing } from './sealing.ts';
 
 const MINUTE = 60_000;
-export const DEFAULT_TTL = 30 * 86_400_000;
 
 export interface MeshView {
   readonly mesh: MeshId;
@@ -49,30 +45,6 @@ export interface MessengerParts extends MessagingPorts {
   readonly view: MeshView;
   /** Called once: the state in memory can no longer be trusted, so the process has to end. */
   readonly fatal: (error: unknown) => void;
-}
-
-export interface SendRequest {
-  readonly to: readonly DeviceId[];
-  readonly payload: Uint8Array;
-  readonly type?: string;
-  readonly thread?: string;
-  /** Milliseconds of running time. */
-  readonly ttl?: number;
-  /** Makes a repeated call harmless. */
-  readonly id?: Uint8Array;
-}
-
-export type SendRefusal =
-  | 'payload-too-large'
-  | 'label-too-long'
-  | 'no-recipient'
-  | 'unknown-recipient'
-  | 'outbox-full'
-  | 'message-id-invalid';
-
-export interface Receipt {
-  readonly id: Uint8Array;
-  readonly to: readonly Delivery[];
 }
 
 export interface Status {
@@ -94,11 +66,11 @@ export interface Status {
 }
 
 export interface Messenger {
-  /** Resolves once the message is durable. */
-  send(request: SendRequest): Promise<Result<Receipt, SendRefusal>>;
+  send: Accepting['send'];
   cancel(id: Uint8Array): Promise<Result<Receipt, 'unknown-message'>>;
-  /** How a message stands; also how it ended, for a week. */
-  delivery(id: Uint8Array): Promise<Receipt | undefined>;
+  delivery: Accepting['delivery'];
+  /** How messages ended in the last week, the oldest first. */
+  ended(): Promise<readonly (Receipt & { readonly sentAt: number })[]>;
   /** What still waits. */
   outbox(): readonly (Receipt & { readonly sentAt: number })[];
   readonly inbox: Pick<Inbox, 'cursor' | 'read' | 'move' | 'forgetCursor'>;
@@ -138,7 +110,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const cycle = createCommitCycle({ keystore, prepare, fatal });
 
   function prepare(): void {
-    acceptGathered();
+    accepting.acceptGathered();
     dispatch.prepare();
   }
 
@@ -192,117 +164,25 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const outbox = createOutbox(office);
   const inbox = createInbox(office);
   const contact = createContact(office, outbox, ratchets, sealing);
+  const quarantine = createQuarantine(office);
   const receiving = createReceiving({
     office,
     outbox,
     inbox,
     ratchets,
     contact,
+    quarantine,
     onEntries: () => office.count('entries-ignored'),
   });
   const hasRoom = (): boolean => inbox.hasRoomFor(MAX_PAYLOAD_BYTES);
+  const ended = createEnded(office);
+  const accepting = createAccepting(office, outbox, ended);
   const dispatch = createDispatch({ office, outbox, contact, sealing, waiting: receiving.waiting, hasRoom });
 
   outbox.load(...(await storedLots(keystore)));
   await inbox.load();
-  receiving.loadPoison(await storedPoison(keystore));
+  quarantine.load(await storedPoison(keystore));
   for (const peer of peers.values()) peer.cursor = (peer.outgoing?.published ?? 0) + 1;
-
-  let gathered: { readonly draft: Draft; readonly done: (receipt: Receipt) => void }[] = [];
-
-  /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
-  const choosing = new Map<string, Promise<Result<Receipt, SendRefusal>>>();
-
-  /** Whatever is asked for in the same turn, and while a commit is being written, shares one lot. */
-  function acceptGathered(): void {
-    if (gathered.length === 0) return;
-    const accepted = gathered;
-    gathered = [];
-    outbox.accept(accepted.map(({ draft }) => draft));
-    cycle.afterwards(() => {
-      for (const { draft, done } of accepted) done(receiptOf(draft.id, outbox.find(draft.id)));
-    });
-  }
-
-  function receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt {
-    return {
-      id,
-      to: addressees.map((addressee) => ({
-        deviceId: addressee.device,
-        state: stateOf(addressee, peers.get(addressee.device)?.outgoing?.published ?? 0),
-        mayHaveArrived: addressee.mayHaveArrived,
-        reason: addressee.reason,
-      })),
-    };
-  }
-
-  async function delivery(id: Uint8Array): Promise<Receipt | undefined> {
-    const open = outbox.find(id);
-    if (open.length > 0) return receiptOf(id, open);
-    return endedReceipt((await outbox.endedChosen(id)) ?? (await outbox.endedMessage(id)));
-  }
-
-  function endedReceipt(ended: MessageRecord | undefined): Receipt | undefined {
-    if (ended === undefined) return undefined;
-    const to = ended.to.map(({ device, end, mayHaveArrived, reason }) => {
-      return { deviceId: device as DeviceId, state: end ?? 'delivered', mayHaveArrived, reason };
-    });
-    return { id: ended.id, to };
-  }
-
-  async function send(request: SendRequest): Promise<Result<Receipt, SendRefusal>> {
-    const { payload, type = 'text/plain', thread = null, ttl = DEFAULT_TTL } = request;
-    if (payload.length > MAX_PAYLOAD_BYTES) return { refused: 'payload-too-large' };
-    if (type.length > MAX_TYPE_CHARACTERS || (thread?.length ?? 0) > MAX_TYPE_CHARACTERS) {
-      return { refused: 'label-too-long' };
-    }
-    if (request.to.length === 0) return { refused: 'no-recipient' };
-    if (request.id !== undefined && request.id.length !== MESSAGE_ID_BYTES) {
-      return { refused: 'message-id-invalid' };
-    }
-    const to: Peer[] = [];
-    for (const id of new Set(request.to)) {
-      const peer = peers.get(id);
-      if (peer === undefined) return { refused: 'unknown-recipient' };
-      to.push(peer);
-    }
-    const rest = { to, payload: payload.slice(), type, thread, group: null, sentAt: Math.floor(clock.now()) };
-    const draft = { ...rest, expiresAt: Math.floor(runningTime() + ttl) };
-    const { id } = request;
-    if (id === undefined)
-      return accept({ ...draft, id: parts.randomness(MESSAGE_ID_BYTES), chosenId: false });
-    const earlier = choosing.get(toHex(id));
-    if (earlier === undefined) {
-      const sending = acceptOnce({ ...draft, id: id.slice(), chosenId: true });
-      choosing.set(toHex(id), sending);
-      return sending.finally(() => choosing.delete(toHex(id)));
-    }
-    const outcome = await earlier;
-    return 'refused' in outcome ? outcome : { ok: (await delivery(id)) ?? outcome.ok };
-  }
-
-  let lastChosen: Promise<void> = Promise.resolve();
-
-  async function acceptOnce(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
-    // One after the other, so that looking an id up does not change the order in which messages were sent.
-    const turn = lastChosen.then(() => outbox.endedChosen(draft.id));
-    lastChosen = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    const ended = endedReceipt(await turn);
-    const open = outbox.find(draft.id);
-    if (open.length > 0) return { ok: receiptOf(draft.id, open) };
-    return ended === undefined ? accept(draft) : { ok: ended };
-  }
-
-  async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
-    if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
-    return new Promise((resolve) => {
-      gathered.push({ draft, done: (receipt) => resolve({ ok: receipt }) });
-      cycle.wake();
-    });
-  }
 
   const housekeeping = { cancel: (): void => undefined };
   let minutes = 0;
@@ -315,20 +195,21 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       outbox.expire(runningTime());
       contact.checkWithheld();
       if (hasRoom()) contact.roomAgain();
-      Promise.all([inbox.sweep(), outbox.forgetEnded()]).then(keepHouse, fatal);
+      Promise.all([inbox.sweep(), ended.forget()]).then(keepHouse, fatal);
     });
   }
 
   return {
-    send,
-    delivery,
+    send: accepting.send,
+    delivery: accepting.delivery,
+    ended: ended.all,
     async cancel(id) {
       const addressees = outbox.cancel(id);
       if (addressees.length === 0) {
-        const ended = await delivery(id);
+        const ended = await accepting.delivery(id);
         return ended === undefined ? { refused: 'unknown-message' } : { ok: ended };
       }
-      const receipt = receiptOf(id, addressees);
+      const receipt = accepting.receiptOf(id, addressees);
       await cycle.settled();
       return { ok: receipt };
     },
@@ -341,7 +222,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       return [...open.values()].flatMap((addressees) => {
         const [first] = addressees;
         if (first === undefined) return [];
-        return [{ ...receiptOf(first.message.id, addressees), sentAt: first.message.sentAt }];
+        return [{ ...accepting.receiptOf(first.message.id, addressees), sentAt: first.message.sentAt }];
       });
     },
     inbox,
@@ -362,7 +243,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       })),
       inbox: inbox.stats(),
       incidents: incidents.all(),
-      quarantined: receiving.quarantined(),
+      quarantined: quarantine.size(),
     }),
     open() {
       keepHouse();
@@ -431,3 +312,6 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     return poison;
   }
 }
+
+export type { SendRefusal, SendRequest } from './accepting.ts';
+export type { Receipt } from './outbox.ts';

@@ -2,6 +2,8 @@
  * What was accepted and is not yet at its recipients. It holds plaintext: a resend is a fresh encryption with
  * the same message id. An entry leaves by being answered for, by expiring, by being cancelled, or because its
  * recipient is removed; how it ended stays visible for a week.
+ *
+ * One closure over one set of lots, though long: every way in which a number ends has to keep the same books.
  */
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
@@ -20,9 +22,10 @@ import {
   type BatchItem,
   MAX_PAYLOAD_BYTES,
   STREAM_ID_BYTES,
-  type StreamRecord,
 } from '../../entities/wire/items.ts';
-import type { AddresseeRecord, DeliveryEnd, EndedRecord, LotRecord } from '../ports/records.ts';
+import type { StreamRecord } from '../../entities/wire/records.ts';
+import type { AddresseeRecord, DeliveryEnd, LotRecord } from '../ports/records.ts';
+import { createGoods } from './goods.ts';
 import {
   type Addressee,
   type Lot,
@@ -36,9 +39,6 @@ import type { Office } from './office.ts';
 import type { Peer } from './peer.ts';
 import { pairChanged } from './sealing.ts';
 
-const ENDED_VISIBLE = 7 * 86_400_000;
-/** Payloads of lots that have not been sent yet stay in memory up to this many bytes. */
-const GOODS_IN_MEMORY = 16 * 1024 * 1024;
 /** What a batch holds besides payloads: labels, ids, heads. With the payloads it has to fit into one parcel. */
 const MAX_AROUND = 32 * 1024;
 export const OUTBOX_BYTES = 1024 * 1024 * 1024;
@@ -78,24 +78,17 @@ export interface Outbox {
   abandon(peer: Peer, reason: string): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
-  /** How a message whose id the caller chose has ended, where that is still known. */
-  endedChosen(id: Uint8Array): Promise<EndedRecord['messages'][number] | undefined>;
-  /** The same for any message; it may have to look through a week of them. */
-  endedMessage(id: Uint8Array): Promise<EndedRecord['messages'][number] | undefined>;
-  ended(): Promise<readonly EndedRecord[]>;
-  forgetEnded(): Promise<void>;
   load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
 }
 
 export function createOutbox(office: Office): Outbox {
   const { cycle } = office;
   const lots = new Map<number, Lot>();
+  const goods = createGoods(office, lots);
   const byMessage = new Map<string, Addressee[]>();
   let lastLot = 0;
   let bytesHeld = 0;
   let messagesHeld = 0;
-  let goodsInMemory = 0;
-  const loading = new Set<number>();
 
   function adopt(lot: Lot): void {
     lots.set(lot.number, lot);
@@ -104,40 +97,6 @@ export function createOutbox(office: Office): Outbox {
       messagesHeld += 1;
       byMessage.set(toHex(message.id), [...message.to]);
     }
-  }
-
-  function goodsBytes(lot: Lot): number {
-    return lot.messages.reduce((sum, message) => sum + message.bytes, 0);
-  }
-
-  function keepGoods(lot: Lot, goods: readonly Uint8Array[]): void {
-    lot.goods = goods;
-    goodsInMemory += goodsBytes(lot);
-    if (goodsInMemory <= GOODS_IN_MEMORY) return;
-    for (const other of lots.values()) {
-      if (other === lot || other.goods === undefined) continue;
-      dropGoods(other);
-      if (goodsInMemory <= GOODS_IN_MEMORY) return;
-    }
-  }
-
-  function dropGoods(lot: Lot): void {
-    if (lot.goods === undefined) return;
-    lot.goods = undefined;
-    goodsInMemory -= goodsBytes(lot);
-  }
-
-  function fetchGoods(lot: Lot): void {
-    if (loading.has(lot.number)) return;
-    loading.add(lot.number);
-    office.keystore.read('goods', String(lot.number)).then(
-      (goods) => {
-        loading.delete(lot.number);
-        if (goods !== undefined && lots.has(lot.number)) keepGoods(lot, goods);
-        cycle.wake();
-      },
-      (error: unknown) => office.fatal(error),
-    );
   }
 
   function lotChanged(lot: Lot): void {
@@ -162,7 +121,7 @@ export function createOutbox(office: Office): Outbox {
   }
 
   function close(lot: Lot): void {
-    dropGoods(lot);
+    goods.drop(lot);
     lots.delete(lot.number);
     for (const message of lot.messages) {
       bytesHeld -= message.bytes;
@@ -280,15 +239,15 @@ export function createOutbox(office: Office): Outbox {
           };
         }),
       }));
-      const goods = drafts.map((draft) => draft.payload);
+      const payloads = drafts.map((draft) => draft.payload);
       const lot = makeLot(number, office.run, messages, undefined);
       adopt(lot);
-      keepGoods(lot, goods);
+      goods.keep(lot, payloads);
       for (const message of lot.messages) {
         for (const addressee of message.to) office.peers.get(addressee.device)?.pending.push(addressee);
       }
       lotChanged(lot);
-      cycle.change('goods', String(number), () => (lots.has(number) ? goods : undefined));
+      cycle.change('goods', String(number), () => (lots.has(number) ? payloads : undefined));
       for (const draft of drafts) {
         if (draft.chosenId) cycle.change('chosen', toHex(draft.id), () => number);
       }
@@ -315,7 +274,7 @@ export function createOutbox(office: Office): Outbox {
         if (around > MAX_AROUND && records.length > 0) break;
         const record = recordFor(addressee);
         if (record === undefined) {
-          fetchGoods(addressee.lot);
+          goods.fetch(addressee.lot);
           break;
         }
         if (record.kind === 'content') payload += record.payload.length;
@@ -419,44 +378,6 @@ export function createOutbox(office: Office): Outbox {
 
     open: () => [...byMessage.values()].flat().filter((addressee) => !addressee.over),
 
-    async endedChosen(id) {
-      const lot = await office.keystore.read('chosen', toHex(id));
-      const record = lot === undefined ? undefined : await office.keystore.read('ended', String(lot));
-      return record?.messages.find((message) => same(message.id, id));
-    },
-
-    async endedMessage(id) {
-      for (const key of office.keystore.keys('ended')) {
-        const record = await office.keystore.read('ended', key);
-        const message = record?.messages.find((candidate) => same(candidate.id, id));
-        if (message !== undefined) return message;
-      }
-      return undefined;
-    },
-
-    async ended() {
-      const found: EndedRecord[] = [];
-      for (const key of office.keystore.keys('ended')) {
-        const record = await office.keystore.read('ended', key);
-        if (record !== undefined) found.push(record);
-      }
-      return found;
-    },
-
-    async forgetEnded() {
-      for (const key of office.keystore.keys('ended')) {
-        const record = await office.keystore.read('ended', key);
-        if (record === undefined || office.runningTime() - record.endedAt < ENDED_VISIBLE) continue;
-        for (const message of record.messages) {
-          const id = toHex(message.id);
-          if ((await office.keystore.read('chosen', id)) === Number(key)) {
-            cycle.change('chosen', id, () => undefined);
-          }
-        }
-        cycle.change('ended', key, () => undefined);
-      }
-    },
-
     load(stored, last) {
       lastLot = last;
       for (const [number, record] of stored) adopt(makeLot(number, record.run, record.messages, undefined));
@@ -498,4 +419,9 @@ export interface Delivery {
   readonly state: DeviceState;
   readonly mayHaveArrived: boolean;
   readonly reason: string | null;
+}
+
+export interface Receipt {
+  readonly id: Uint8Array;
+  readonly to: readonly Delivery[];
 }

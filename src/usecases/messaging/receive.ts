@@ -3,19 +3,18 @@
  * changes is committed before anything of it can be seen from outside.
  */
 import { toHex } from '../../entities/bytes.ts';
-import { labelledHash } from '../../entities/crypto.ts';
 import { type Arrival, arrive, REMEMBERED_OUTCOMES } from '../../entities/incoming-stream.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
-import { utf8 } from '../../entities/text.ts';
 import { decodeEnvelope, type Opened } from '../../entities/wire/envelope.ts';
-import type { AckItem, BatchItem, ContentRecord, Item } from '../../entities/wire/items.ts';
-import type { PoisonRecord } from '../ports/records.ts';
+import type { AckItem, BatchItem, Item } from '../../entities/wire/items.ts';
+import type { ContentRecord } from '../../entities/wire/records.ts';
 import type { Contact } from './contact.ts';
 import type { Inbox } from './inbox.ts';
 import type { Office } from './office.ts';
 import { checkSigned, openParcel } from './opening.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
+import type { Quarantine } from './quarantine.ts';
 import type { Ratchets } from './ratchets.ts';
 import { dropRetired, packetNonce, pairChanged } from './sealing.ts';
 
@@ -24,8 +23,6 @@ const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 /** Packets handled before others get a turn. */
 const PACKETS_PER_TURN = 64;
 const MAX_EARLY = 128;
-/** Attempts that may bring the program down before the cause is put aside. */
-const ATTEMPTS = 2;
 
 export interface Receiving {
   packet(bytes: Uint8Array): void;
@@ -33,9 +30,6 @@ export interface Receiving {
   waiting(): number;
   /** Handles all that waits, at once. */
   drain(): void;
-  /** How much was put aside because it brought the program down. */
-  quarantined(): number;
-  loadPoison(stored: ReadonlyMap<string, PoisonRecord>): void;
 }
 
 export interface ReceivingParts {
@@ -44,19 +38,17 @@ export interface ReceivingParts {
   readonly inbox: Inbox;
   readonly ratchets: Ratchets;
   readonly contact: Contact;
+  readonly quarantine: Quarantine;
   /** Entries of the membership log arrived. */
   readonly onEntries: (peer: Peer, entries: readonly Uint8Array[]) => void;
 }
 
 export function createReceiving(parts: ReceivingParts): Receiving {
-  const { office, outbox, inbox, ratchets, contact, onEntries } = parts;
+  const { office, outbox, inbox, ratchets, contact, quarantine, onEntries } = parts;
   const queue: Uint8Array[] = [];
   let head = 0;
   let queuedBytes = 0;
   let scheduled = false;
-  const poison = new Map<string, number>();
-  /** What is being worked on, should it bring the program down. */
-  let suspects: string[] = [];
 
   function schedule(): void {
     if (scheduled) return;
@@ -83,43 +75,12 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   }
 
   function handle(packet: Uint8Array): void {
-    suspects = [];
     try {
-      if (poison.size > 0 && isPoison(suspectPacket(packet))) return office.count('quarantined');
+      if (quarantine.holds(packet)) return office.count('quarantined');
       open(packet);
     } catch (error) {
-      condemn(packet, error);
+      quarantine.condemn(packet, error);
     }
-  }
-
-  function suspectPacket(packet: Uint8Array): string {
-    return toHex(labelledHash(office.hash, 'poison v1', packet));
-  }
-
-  function suspectOf(kind: string, what: string): string {
-    return toHex(labelledHash(office.hash, 'poison v1', utf8(`${kind} ${what}`)));
-  }
-
-  function isPoison(name: string): boolean {
-    return (poison.get(name) ?? 0) >= ATTEMPTS;
-  }
-
-  /**
-   * A trap or a bug. The state in memory cannot be trusted any more, so the process ends; before that, what it
-   * was working on is marked, past the commit cycle, whose changes must not be written.
-   */
-  function condemn(packet: Uint8Array, error: unknown): void {
-    office.cycle.stop();
-    const lastAt = office.clock.now();
-    const marks = [suspectPacket(packet), ...suspects].map((key) => {
-      const attempts = (poison.get(key) ?? 0) + 1;
-      const kept = attempts >= ATTEMPTS ? packet : null;
-      return { kind: 'poison', key, put: { attempts, lastAt, packet: kept } } as const;
-    });
-    office.keystore.commit(marks).then(
-      () => office.fatal(error),
-      () => office.fatal(error),
-    );
   }
 
   function open(packet: Uint8Array): void {
@@ -144,12 +105,12 @@ export function createReceiving(parts: ReceivingParts): Receiving {
 
   function openSealed(peer: Peer, opened: Opened, packet: Uint8Array): void {
     const parcel = openParcel(office, ratchets, peer, opened, (session) => {
-      const name = suspectOf('session', session);
-      if (isPoison(name)) {
+      const name = quarantine.name('session', session);
+      if (quarantine.isPoison(name)) {
         giveUpSession(peer, session, name);
         return 'given-up';
       }
-      suspects.push(name);
+      quarantine.suspect(name);
       return 'go-on';
     });
     if ('refused' in parcel) {
@@ -170,8 +131,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     peer.sessions = retireSession(peer.sessions, session);
     dropRetired(peer, before, ratchets);
     pairChanged(office, peer);
-    poison.delete(name);
-    office.cycle.change('poison', name, () => undefined);
+    quarantine.clear(name);
     contact.onWedged(peer);
   }
 
@@ -211,7 +171,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     const arrival = arrive(peer.incoming, peer.formerIncoming, batch);
     if (typeof arrival === 'string') return setAside(peer, batch, arrival);
     const { taken, first } = arrival;
-    if (taken.length > 1 && (poison.get(batchSuspect(peer, batch, first)) ?? 0) > 0) {
+    if (taken.length > 1 && quarantine.isMarked(batchSuspect(peer, batch, first))) {
       // It brought the program down once: one by one, so that only the culprit is put aside.
       const after = batch.after.slice(0, 0);
       taken.forEach((record, i) => {
@@ -242,8 +202,8 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     contents: readonly { readonly number: number; readonly content: ContentRecord }[],
   ): void {
     const name = batchSuspect(peer, batch, arrival.first);
-    const quarantined = isPoison(name);
-    suspects.push(name);
+    const quarantined = quarantine.isPoison(name);
+    quarantine.suspect(name);
     if (arrival.lost > 0) office.report({ what: 'messages-lost', device: peer.id, count: arrival.lost });
     if (peer.incoming !== undefined && toHex(peer.incoming.id) !== toHex(batch.stream)) {
       peer.formerIncoming = [peer.incoming.id, ...peer.formerIncoming].slice(0, 8);
@@ -262,15 +222,14 @@ export function createReceiving(parts: ReceivingParts): Receiving {
       peer.incoming = arrival.stream;
       if (fresh.length > 0) inbox.deliver(peer.id, batch.stream, fresh);
     }
-    suspects = suspects.filter((suspect) => suspect !== name);
-    if (poison.delete(name)) office.cycle.change('poison', name, () => undefined);
+    quarantine.clear(name);
     peer.due.ack = { need: 'nothing' };
     peer.due.batchesSinceAck += 1;
     pairChanged(office, peer);
   }
 
   function batchSuspect(peer: Peer, batch: BatchItem, first: number): string {
-    return suspectOf('batch', `${peer.id} ${toHex(batch.stream)} ${first}`);
+    return quarantine.name('batch', `${peer.id} ${toHex(batch.stream)} ${first}`);
   }
 
   function setAside(peer: Peer, batch: BatchItem, why: Extract<Arrival, string>): void {
@@ -334,10 +293,6 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     waiting: () => queue.length - head,
     drain() {
       turn(Number.POSITIVE_INFINITY);
-    },
-    quarantined: () => [...poison.keys()].filter(isPoison).length,
-    loadPoison(stored) {
-      for (const [key, record] of stored) poison.set(key, record.attempts);
     },
   };
 }

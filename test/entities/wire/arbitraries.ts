@@ -4,8 +4,9 @@ import { toHex } from '../../../src/entities/bytes.ts';
 import { deviceIdFromBytes } from '../../../src/entities/device-id.ts';
 import { type AgreementKey, parseAgreementKey } from '../../../src/entities/keys.ts';
 import type { Unsealed } from '../../../src/entities/wire/envelope.ts';
-import type { Item, StreamRecord } from '../../../src/entities/wire/items.ts';
+import type { Item } from '../../../src/entities/wire/items.ts';
 import type { Parcel } from '../../../src/entities/wire/parcel.ts';
+import type { StreamRecord } from '../../../src/entities/wire/records.ts';
 
 export const bytes = (length: number): Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });

@@ -1,0 +1,143 @@
+/** Taking a message on: what is refused at once, what a repeated call means, and who shares a lot. */
+import { toHex } from '../../entities/bytes.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
+import type { Result } from '../../entities/result.ts';
+import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
+import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
+import type { Ended } from './ended.ts';
+import type { Addressee } from './lot.ts';
+import type { Office } from './office.ts';
+import { type Draft, type Outbox, type Receipt, stateOf } from './outbox.ts';
+import type { Peer } from './peer.ts';
+
+export const DEFAULT_TTL = 30 * 86_400_000;
+
+export interface SendRequest {
+  readonly to: readonly DeviceId[];
+  readonly payload: Uint8Array;
+  readonly type?: string;
+  readonly thread?: string;
+  /** Milliseconds of running time. */
+  readonly ttl?: number;
+  /** Makes a repeated call harmless. */
+  readonly id?: Uint8Array;
+}
+
+export type SendRefusal =
+  | 'payload-too-large'
+  | 'label-too-long'
+  | 'no-recipient'
+  | 'unknown-recipient'
+  | 'outbox-full'
+  | 'message-id-invalid';
+
+export interface Accepting {
+  /** Resolves once the message is durable. */
+  send(request: SendRequest): Promise<Result<Receipt, SendRefusal>>;
+  /** How a message stands; also how it ended, for a week. */
+  delivery(id: Uint8Array): Promise<Receipt | undefined>;
+  receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt;
+  /** Gives numbers to all that was asked for since the last commit began. */
+  acceptGathered(): void;
+}
+
+export function createAccepting(office: Office, outbox: Outbox, ended: Ended): Accepting {
+  const { cycle, peers, clock } = office;
+  let gathered: { readonly draft: Draft; readonly done: (receipt: Receipt) => void }[] = [];
+  /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
+  const choosing = new Map<string, Promise<Result<Receipt, SendRefusal>>>();
+  let lastChosen: Promise<void> = Promise.resolve();
+
+  function receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt {
+    return {
+      id,
+      to: addressees.map((addressee) => ({
+        deviceId: addressee.device,
+        state: stateOf(addressee, peers.get(addressee.device)?.outgoing?.published ?? 0),
+        mayHaveArrived: addressee.mayHaveArrived,
+        reason: addressee.reason,
+      })),
+    };
+  }
+
+  async function delivery(id: Uint8Array): Promise<Receipt | undefined> {
+    const open = outbox.find(id);
+    if (open.length > 0) return receiptOf(id, open);
+    return (await ended.ofChosen(id)) ?? ended.of(id);
+  }
+
+  function draftOf(request: SendRequest): Result<Omit<Draft, 'id' | 'chosenId'>, SendRefusal> {
+    const { payload, type = 'text/plain', thread = null, ttl = DEFAULT_TTL } = request;
+    if (payload.length > MAX_PAYLOAD_BYTES) return { refused: 'payload-too-large' };
+    if (type.length > MAX_TYPE_CHARACTERS || (thread?.length ?? 0) > MAX_TYPE_CHARACTERS) {
+      return { refused: 'label-too-long' };
+    }
+    if (request.to.length === 0) return { refused: 'no-recipient' };
+    if (request.id !== undefined && request.id.length !== MESSAGE_ID_BYTES) {
+      return { refused: 'message-id-invalid' };
+    }
+    const to: Peer[] = [];
+    for (const id of new Set(request.to)) {
+      const peer = peers.get(id);
+      if (peer === undefined) return { refused: 'unknown-recipient' };
+      to.push(peer);
+    }
+    const sentAt = Math.floor(clock.now());
+    const expiresAt = Math.floor(office.runningTime() + ttl);
+    return { ok: { to, payload: payload.slice(), type, thread, group: null, sentAt, expiresAt } };
+  }
+
+  async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
+    if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
+    return new Promise((resolve) => {
+      gathered.push({ draft, done: (receipt) => resolve({ ok: receipt }) });
+      cycle.wake();
+    });
+  }
+
+  async function acceptOnce(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
+    // One after the other, so that looking an id up does not change the order in which messages were sent.
+    const turn = lastChosen.then(() => ended.ofChosen(draft.id));
+    lastChosen = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    const before = await turn;
+    const open = outbox.find(draft.id);
+    if (open.length > 0) return { ok: receiptOf(draft.id, open) };
+    return before === undefined ? accept(draft) : { ok: before };
+  }
+
+  return {
+    delivery,
+    receiptOf,
+
+    async send(request) {
+      const draft = draftOf(request);
+      if ('refused' in draft) return draft;
+      const { id } = request;
+      if (id === undefined) {
+        return accept({ ...draft.ok, id: office.randomness(MESSAGE_ID_BYTES), chosenId: false });
+      }
+      const name = toHex(id);
+      const earlier = choosing.get(name);
+      if (earlier === undefined) {
+        const sending = acceptOnce({ ...draft.ok, id: id.slice(), chosenId: true });
+        choosing.set(name, sending);
+        return sending.finally(() => choosing.delete(name));
+      }
+      const outcome = await earlier;
+      return 'refused' in outcome ? outcome : { ok: (await delivery(id)) ?? outcome.ok };
+    },
+
+    acceptGathered() {
+      if (gathered.length === 0) return;
+      const accepted = gathered;
+      gathered = [];
+      outbox.accept(accepted.map(({ draft }) => draft));
+      cycle.afterwards(() => {
+        for (const { draft, done } of accepted) done(receiptOf(draft.id, outbox.find(draft.id)));
+      });
+    },
+  };
+}
