@@ -16,9 +16,17 @@ import { nodeRandomness } from '../node/randomness.ts';
 import { readPassphraseFile } from '../node/unlock.ts';
 import { loadEngine } from '../vodozemac/load-node.ts';
 import { readText } from './commands/config.ts';
-import type { BrokerOptions } from './commands/init.ts';
 import type { Invocation } from './invocation.ts';
 import { chooseUnlockSecret, findUnlockSecret } from './unlocking.ts';
+
+export interface BrokerOptions {
+  readonly broker?: readonly string[];
+  readonly brokerUser?: string;
+  readonly brokerPasswordFile?: string;
+  readonly brokerCa?: string;
+  readonly brokerPin?: string;
+  readonly topicPrefix?: string;
+}
 
 export interface Initialised {
   readonly deviceId: string;

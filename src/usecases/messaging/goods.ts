@@ -8,7 +8,7 @@ export interface Goods {
   keep(lot: Lot, goods: readonly Uint8Array[]): void;
   drop(lot: Lot): void;
   /** Asks for them; when they are there, what is due is looked at again. */
-  fetch(lot: Lot): void;
+  obtain(lot: Lot): void;
 }
 
 export function createGoods(office: Office, lots: ReadonlyMap<number, Lot>): Goods {
@@ -35,7 +35,7 @@ export function createGoods(office: Office, lots: ReadonlyMap<number, Lot>): Goo
   return {
     keep,
     drop,
-    fetch(lot) {
+    obtain(lot) {
       if (loading.has(lot.number)) return;
       loading.add(lot.number);
       office.keystore.read('goods', String(lot.number)).then(

@@ -274,7 +274,7 @@ export function createOutbox(office: Office): Outbox {
         if (around > MAX_AROUND && records.length > 0) break;
         const record = recordFor(addressee);
         if (record === undefined) {
-          goods.fetch(addressee.lot);
+          goods.obtain(addressee.lot);
           break;
         }
         if (record.kind === 'content') payload += record.payload.length;

@@ -1,16 +1,8 @@
 import type { Command } from 'commander';
 import { ExitStatus, MeshError } from '../../../entities/errors.ts';
 import type { Run } from '../command.ts';
+import type { BrokerOptions } from '../initialise.ts';
 import type { GlobalOptions, Invocation } from '../invocation.ts';
-
-export interface BrokerOptions {
-  readonly broker?: readonly string[];
-  readonly brokerUser?: string;
-  readonly brokerPasswordFile?: string;
-  readonly brokerCa?: string;
-  readonly brokerPin?: string;
-  readonly topicPrefix?: string;
-}
 
 interface InitOptions extends BrokerOptions, GlobalOptions {
   readonly name?: string;
