@@ -55,6 +55,10 @@ export const explanations = {
     'the message has more than {most} bytes',
     'send it in pieces; larger payloads are not supported yet',
   ),
+  'label-unprintable': usage(
+    'the type or thread has control characters in it',
+    'use letters, digits and punctuation',
+  ),
   'label-too-long': usage('the type or the thread is longer than {most} characters', 'choose a shorter one'),
   'message-id-invalid': usage('the message id cannot be used', 'give a text of 1 to 256 characters'),
   'setting-unknown': usage('there is no setting "{key}"', 'the settings are: {known}'),

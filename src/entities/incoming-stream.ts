@@ -39,7 +39,7 @@ export type Arrival =
 
 /** Stands in a line for numbers that were never taken. */
 export const NO_RUN = new Uint8Array(RUN_BYTES);
-export const REMEMBERED_OUTCOMES = 256;
+export const REMEMBERED_OUTCOMES = 1024;
 
 /** What a batch does to the stream that is being received; `former` are ids of those before it. */
 export function arrive(

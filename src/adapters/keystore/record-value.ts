@@ -22,6 +22,8 @@ function assertPlain(value: unknown, depth: number): void {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return;
   if (typeof value === 'string') {
     if (!isWellFormed(value)) throw new Error('a record holds half a character');
+    // The decoder would swallow it.
+    if (value.startsWith('\uFEFF')) throw new Error('a record holds a text with a byte order mark');
     return;
   }
   if (value instanceof Uint8Array) return;

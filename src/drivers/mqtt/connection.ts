@@ -11,7 +11,7 @@ import type { Cancel, Clock } from '../../usecases/ports/clock.ts';
 import type { PublishOutcome } from '../../usecases/ports/transport.ts';
 import { clientOptions, overWebSocket } from './client-options.ts';
 import { refusal, socketFailure } from './failures.ts';
-import { PacketGuard } from './packet-guard.ts';
+import { BrokenRule, PacketGuard } from './packet-guard.ts';
 import type { Limits, Plan, ProtocolVersion } from './settings.ts';
 
 export interface ConnectionEvents {
@@ -245,8 +245,9 @@ export class Connection {
     if (cause instanceof Error && /^(?:Keepalive|connack) timeout$/.test(cause.message)) {
       return new MeshError('broker-silent', this.#named, cause);
     }
-    if (protocolError !== undefined) {
-      return new MeshError('broker-protocol', { broker: this.#broker, reason: protocolError }, cause);
+    const reason = cause instanceof BrokenRule ? cause.message : protocolError;
+    if (reason !== undefined) {
+      return new MeshError('broker-protocol', { broker: this.#broker, reason }, cause);
     }
     return socketFailure(this.#broker, cause, true);
   }

@@ -5,12 +5,18 @@
  * after each reconnect, and whoever may publish to an inbox could keep its owner off the broker for ever. So an
  * oversized PUBLISH is hollowed out: topic and packet id pass, the payload is thrown away as it comes in, the
  * packet is acknowledged and the broker forgets it. A broker, which nobody can make ask again, hangs up.
+ *
+ * A client also hangs up on a PUBLISH above QoS 1, which it never subscribes to: MQTT.js would keep each until
+ * its release, however many come.
  */
 import { Duplex } from 'node:stream';
 
 export type OnOversized =
   | { readonly hollowOut: { readonly version: 4 | 5; readonly counted: () => void } }
   | 'hang-up';
+
+/** Why the guard hung up. */
+export class BrokenRule extends Error {}
 
 const PUBLISH = 3;
 const LONGEST_HEADER = 5;
@@ -95,6 +101,10 @@ export class PacketGuard extends Duplex {
       } else {
         const header = readHeader(chunk, at);
         if (header === undefined) break;
+        if (this.#onOversized !== 'hang-up' && header.type === PUBLISH && header.qos > 1) {
+          this.destroy(new BrokenRule(`a PUBLISH with QoS ${header.qos}`));
+          return;
+        }
         const whole = header.bytes + header.rest;
         if (header.rest >= 0 && whole <= this.#limit) {
           this.#pass = whole;
@@ -103,7 +113,7 @@ export class PacketGuard extends Duplex {
         const hollow = this.#hollow(chunk, at, header);
         if (hollow === undefined) break;
         if (hollow === 'hang-up') {
-          this.destroy(new Error(`an MQTT packet announces ${header.rest} bytes`));
+          this.destroy(new BrokenRule(`a packet of ${header.rest} bytes`));
           return;
         }
         this.#hand(chunk.subarray(from, at));

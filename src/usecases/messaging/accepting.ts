@@ -2,6 +2,7 @@
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { Result } from '../../entities/result.ts';
+import { isWellFormed } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
 import type { Ended } from './ended.ts';
@@ -11,6 +12,9 @@ import { type Draft, type Outbox, type Receipt, stateOf } from './outbox.ts';
 import type { Peer } from './peer.ts';
 
 export const DEFAULT_TTL = 30 * 86_400_000;
+
+/** Control characters, and the mark that decoders of UTF-8 like to swallow: what is sent arrives as it was. */
+const UNFIT = /[\p{Cc}\uFEFF]/u;
 
 export interface SendRequest {
   readonly to: readonly DeviceId[];
@@ -26,6 +30,7 @@ export interface SendRequest {
 export type SendRefusal =
   | 'payload-too-large'
   | 'label-too-long'
+  | 'label-unprintable'
   | 'no-recipient'
   | 'unknown-recipient'
   | 'outbox-full'
@@ -71,6 +76,9 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
     if (payload.length > MAX_PAYLOAD_BYTES) return { refused: 'payload-too-large' };
     if (type.length > MAX_TYPE_CHARACTERS || (thread?.length ?? 0) > MAX_TYPE_CHARACTERS) {
       return { refused: 'label-too-long' };
+    }
+    if (UNFIT.test(type) || UNFIT.test(thread ?? '') || !isWellFormed(type + (thread ?? ''))) {
+      return { refused: 'label-unprintable' };
     }
     if (request.to.length === 0) return { refused: 'no-recipient' };
     if (request.id !== undefined && request.id.length !== MESSAGE_ID_BYTES) {

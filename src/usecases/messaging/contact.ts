@@ -29,6 +29,8 @@ const LONGEST_PAUSE = 2 ** 20 * SECOND;
 const MAX_ASKED = 4;
 /** How long records may be out without an answer before the peer is asked. */
 const STALL = 10 * SECOND;
+/** Beyond any clock; what claims to have seen more is wrong. Twice as much is still a whole number. */
+const MAX_SERIAL = 2 ** 52;
 const WITHHELD_AFTER = 10 * MINUTE;
 
 export interface Contact {
@@ -183,7 +185,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
 
     onGreeting(peer, greeting) {
       heard(peer);
-      if (greeting.seenSerial > peer.serial) {
+      if (greeting.seenSerial > peer.serial && greeting.seenSerial <= MAX_SERIAL) {
         peer.serial = greeting.seenSerial;
         pairChanged(office, peer);
         oldCopy.found(peer);

@@ -126,7 +126,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   function offered(peer: Peer, batch: BatchItem): void {
     const last = batch.first + batch.records.length - 1;
     peer.cursor = last + 1;
-    peer.inFlight.push({ first: batch.first, last, taken: false });
+    const skips = batch.records.filter((record) => record.kind === 'skip').length;
+    peer.inFlight.push({ first: batch.first, last, skips, taken: false });
     if (peer.outgoing !== undefined && peer.outgoing.offered < last) {
       peer.outgoing = { ...peer.outgoing, offered: last };
     }
@@ -155,9 +156,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
             peer.lastError = null;
             if (batch !== undefined) taken(peer, batch);
           } else {
+            const before = peer.lastError;
             peer.lastError = outcome;
             if (outcome === 'too-large') tooLarge(peer, batch);
-            if (outcome === 'not-allowed') office.report({ what: 'not-allowed', device: peer.id, count: 1 });
+            if (outcome === 'not-allowed' && before !== outcome) {
+              office.report({ what: 'not-allowed', device: peer.id, count: 1 });
+            }
           }
         },
         (error: unknown) => office.fatal(error),
@@ -182,15 +186,20 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     for (let n = batch.first; n <= published; n++) outbox.notifyPublished(peer, n);
   }
 
-  /** Fewer records to an envelope, down to one; if that is still too large, it will never go. */
+  /**
+   * Fewer records to an envelope, down to one. If that is still too large, the broker is at fault and not the
+   * message: what waits is held until there is another connection, and the person is told once.
+   */
   function tooLarge(peer: Peer, batch: BatchItem | undefined): void {
-    office.report({ what: 'packet-too-large', device: peer.id, count: 1 });
-    if (batch === undefined) return;
-    if (batch.records.length > 1) peer.batchLimit = Math.max(1, batch.records.length >> 1);
-    else outbox.refuse(peer, batch.first, 'packet-too-large');
-    peer.inFlight = peer.inFlight.filter((envelope) => envelope.first < batch.first);
-    peer.cursor = Math.min(peer.cursor, batch.first);
-    cycle.wake();
+    const single = batch === undefined || batch.records.length === 1;
+    if (batch !== undefined) {
+      peer.inFlight = peer.inFlight.filter((envelope) => envelope.first < batch.first);
+      peer.cursor = Math.min(peer.cursor, batch.first);
+      if (!single) peer.batchLimit = Math.max(1, batch.records.length >> 1);
+    }
+    if (!single) return cycle.wake();
+    if (!peer.held) office.report({ what: 'packet-too-large', device: peer.id, count: 1 });
+    peer.held = true;
   }
 
   return { prepare, mostInFlight };

@@ -2,7 +2,7 @@
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { same } from '../../entities/outgoing-stream.ts';
-import type { EndedRecord, MessageRecord } from '../ports/records.ts';
+import type { MessageRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 import type { Receipt } from './outbox.ts';
 
@@ -17,55 +17,77 @@ export interface Ended {
   forget(): Promise<void>;
 }
 
-export function createEnded({ keystore, cycle, runningTime }: Office): Ended {
-  async function find(lot: string, id: Uint8Array): Promise<Receipt | undefined> {
-    const record = await keystore.read('ended', lot);
-    const message = record?.messages.find((candidate) => same(candidate.id, id));
-    return message === undefined ? undefined : receiptOf(message);
+/** The key says when, so that what is to be forgotten is found without reading what is not. */
+export function endedKey(lot: number, endedAt: number): string {
+  return `${lot}.${endedAt}`;
+}
+
+export function lotOfEnded(key: string): number {
+  return fieldsOf(key)[0];
+}
+
+export function createEnded({
+  keystore,
+  cycle,
+  runningTime,
+}: Pick<Office, 'keystore' | 'cycle' | 'runningTime'>): Ended {
+  /** By lot; may name what is forgotten, and not yet what has just ended. */
+  let known: ReadonlyMap<number, string> = new Map();
+
+  function keyOf(lot: number): string | undefined {
+    if (!known.has(lot)) known = new Map(keystore.keys('ended').map((key) => [lotOfEnded(key), key]));
+    return known.get(lot);
   }
 
-  async function lots(): Promise<(readonly [string, EndedRecord])[]> {
-    const found: (readonly [string, EndedRecord])[] = [];
-    for (const key of keystore.keys('ended')) {
-      const record = await keystore.read('ended', key);
-      if (record !== undefined) found.push([key, record]);
-    }
-    return found;
+  async function find(key: string, id: Uint8Array): Promise<Receipt | undefined> {
+    const record = await keystore.read('ended', key);
+    const message = record?.messages.find((candidate) => same(candidate.id, id));
+    return message === undefined ? undefined : receiptOf(message);
   }
 
   return {
     async ofChosen(id) {
       const lot = await keystore.read('chosen', toHex(id));
-      return lot === undefined ? undefined : find(String(lot), id);
+      const key = lot === undefined ? undefined : keyOf(lot);
+      return key === undefined ? undefined : find(key, id);
     },
 
     async of(id) {
-      for (const lot of keystore.keys('ended')) {
-        const receipt = await find(lot, id);
+      for (const key of keystore.keys('ended')) {
+        const receipt = await find(key, id);
         if (receipt !== undefined) return receipt;
       }
       return undefined;
     },
 
     async all() {
-      const messages = (await lots()).flatMap(([, record]) => record.messages);
+      const messages: MessageRecord[] = [];
+      for (const key of keystore.keys('ended')) {
+        messages.push(...((await keystore.read('ended', key))?.messages ?? []));
+      }
       return messages
         .map((message) => ({ ...receiptOf(message), sentAt: message.sentAt }))
         .sort((a, b) => a.sentAt - b.sentAt);
     },
 
     async forget() {
-      for (const [key, record] of await lots()) {
-        if (runningTime() - record.endedAt < VISIBLE) continue;
-        for (const message of record.messages) {
+      for (const key of keystore.keys('ended')) {
+        const [lot, endedAt] = fieldsOf(key);
+        if (runningTime() - endedAt < VISIBLE) continue;
+        const record = await keystore.read('ended', key);
+        for (const message of record?.messages ?? []) {
           const id = toHex(message.id);
-          if ((await keystore.read('chosen', id)) === Number(key))
-            cycle.change('chosen', id, () => undefined);
+          if ((await keystore.read('chosen', id)) === lot) cycle.change('chosen', id, () => undefined);
         }
         cycle.change('ended', key, () => undefined);
       }
     },
   };
+}
+
+function fieldsOf(key: string): readonly [lot: number, endedAt: number] {
+  const [lot = 0, endedAt = 0] = key.split('.').map(Number);
+  return [lot, endedAt];
 }
 
 function receiptOf({ id, to }: MessageRecord): Receipt {

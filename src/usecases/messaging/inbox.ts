@@ -52,11 +52,15 @@ export interface Inbox {
   stats(): { readonly batches: number; readonly bytes: number };
 }
 
-export function createInbox(office: Office): Inbox {
+export function createInbox(
+  office: Pick<Office, 'cycle' | 'keystore' | 'clock' | 'runningTime' | 'tell'>,
+): Inbox {
   const { cycle, keystore, clock, runningTime } = office;
   /** Durable batches only, by ascending number. */
   let held: Held[] = [];
   let next = 1;
+  /** Every batch below is durable: here a reader begins where nothing is held. */
+  let durableBelow = 1;
   let bytesHeld = 0;
   const cache = new Map<number, InboxRecord>();
   let cachedBytes = 0;
@@ -88,8 +92,8 @@ export function createInbox(office: Office): Inbox {
     return cache.get(entry.number) ?? (await keystore.read('inbox', entry.key));
   }
 
+  /** The caller takes it out of `held`, by a new array: `read` may be on its way through this one. */
   function remove(entry: Held): void {
-    held = held.filter((other) => other !== entry);
     bytesHeld -= entry.bytes;
     cycle.change('inbox', entry.key, () => undefined);
   }
@@ -97,11 +101,13 @@ export function createInbox(office: Office): Inbox {
   /** Makes room from what every reader has had, the oldest first. */
   function makeRoom(bytes: number): void {
     const lowest = lowestPosition();
-    while (bytesHeld + bytes > INBOX_BYTES) {
-      const [oldest] = held;
-      if (oldest === undefined || lowest === undefined || oldest.number >= lowest) return;
+    let count = 0;
+    for (const oldest of held) {
+      if (bytesHeld + bytes <= INBOX_BYTES || lowest === undefined || oldest.number >= lowest) break;
       remove(oldest);
+      count++;
     }
+    if (count > 0) held = held.slice(count);
   }
 
   function lowestPosition(): number | undefined {
@@ -129,6 +135,7 @@ export function createInbox(office: Office): Inbox {
       bytesHeld += bytes;
       cycle.change('inbox', key, () => record);
       cycle.afterwards(() => {
+        durableBelow = number + 1;
         held.push({ number, bytes, arrived, key, passed: undefined });
         remember(number, record, bytes);
         office.tell({ kind: 'received', from, batch: number });
@@ -136,13 +143,14 @@ export function createInbox(office: Office): Inbox {
     },
 
     cursor(name) {
-      return positions.get(name) ?? { batch: held[0]?.number ?? next, index: 0 };
+      return positions.get(name) ?? { batch: held[0]?.number ?? durableBelow, index: 0 };
     },
 
     async read(from) {
       const found: InboxMessage[] = [];
-      for (let i = indexFrom(from.batch); i < held.length && found.length === 0; i++) {
-        const entry = held[i];
+      const entries = held;
+      for (let i = indexFrom(from.batch); i < entries.length && found.length === 0; i++) {
+        const entry = entries[i];
         const record = entry === undefined ? undefined : await recordOf(entry);
         if (entry === undefined || record === undefined) continue;
         record.messages.forEach((message, index) => {
@@ -190,12 +198,14 @@ export function createInbox(office: Office): Inbox {
     async sweep() {
       const now = runningTime();
       const lowest = lowestPosition();
-      for (const entry of [...held]) {
+      held = held.filter((entry) => {
         const passed = lowest !== undefined && entry.number < lowest;
         if (passed) entry.passed ??= now;
         const readLongAgo = entry.passed !== undefined && now - entry.passed >= KEPT_AFTER_READING;
-        if (readLongAgo || now - entry.arrived >= KEPT_AT_MOST) remove(entry);
-      }
+        if (!readLongAgo && now - entry.arrived < KEPT_AT_MOST) return true;
+        remove(entry);
+        return false;
+      });
     },
 
     async load() {
@@ -214,6 +224,7 @@ export function createInbox(office: Office): Inbox {
       // Not below where any reader stands, though what it has read may all be gone.
       const read = [...positions.values()].map((position) => position.batch);
       next = Math.max((held.at(-1)?.number ?? 0) + 1, ...read);
+      durableBelow = next;
     },
 
     stats: () => ({ batches: held.length, bytes: bytesHeld }),

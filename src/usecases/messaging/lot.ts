@@ -24,6 +24,8 @@ export interface Message {
   readonly group: string | null;
   readonly bytes: number;
   readonly to: readonly Addressee[];
+  /** It is over for everybody, and takes no room any more. */
+  freed: boolean;
 }
 
 /** One message on its way to one recipient. */
@@ -82,7 +84,7 @@ export function makeLot(
   const lot: Lot = { number, run, messages, goods, unsettled: 0 };
   drafts.forEach((draft, index) => {
     const to: Addressee[] = [];
-    const message: Message = { ...draft, to };
+    const message: Message = { ...draft, to, freed: false };
     for (const addressee of draft.to) {
       to.push({ ...addressee, device: addressee.device as DeviceId, lot, index, message });
     }

@@ -10,14 +10,14 @@ import { type Party, pairContext } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { SessionId } from '../../entities/session-set.ts';
-import { type HeadMark, MAX_PAYLOAD_BYTES, RUN_BYTES } from '../../entities/wire/items.ts';
+import { type HeadMark, MAX_PAYLOAD_BYTES, MAX_RECORDS, RUN_BYTES } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
 import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
 import { type Accepting, createAccepting } from './accepting.ts';
 import { createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
-import { createEnded } from './ended.ts';
+import { createEnded, lotOfEnded } from './ended.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createIncidents } from './incidents.ts';
 import type { Addressee } from './lot.ts';
@@ -59,6 +59,7 @@ export interface Status {
     readonly lastError: string | null;
   }[];
   readonly inbox: { readonly batches: number; readonly bytes: number };
+  readonly outbox: { readonly messages: number; readonly bytes: number };
   /** The last hundred, the newest last. */
   readonly incidents: readonly IncidentRecord[];
   /** How many packets, sessions and batches were put aside because they brought the program down. */
@@ -210,7 +211,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
         return ended === undefined ? { refused: 'unknown-message' } : { ok: ended };
       }
       const receipt = accepting.receiptOf(id, addressees);
-      await cycle.settled();
+      await new Promise<void>((resolve) => cycle.afterwards(resolve));
       return { ok: receipt };
     },
     outbox() {
@@ -242,6 +243,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
         lastError: peer.lastError,
       })),
       inbox: inbox.stats(),
+      outbox: outbox.stats(),
       incidents: incidents.all(),
       quarantined: quarantine.size(),
     }),
@@ -256,6 +258,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
             const from = resumed ? (peer.outgoing?.published ?? 0) : (peer.outgoing?.through ?? 0);
             peer.cursor = Math.min(peer.cursor, from + 1);
             peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < peer.cursor);
+            peer.held = false;
+            peer.batchLimit = MAX_RECORDS;
           }
           contact.connected();
         },
@@ -297,7 +301,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       const record = await store.read('lot', key);
       if (record !== undefined) lots.push([Number(key), record]);
     }
-    const last = Math.max(0, ...[...store.keys('lot'), ...store.keys('ended')].map(Number));
+    const numbers = [...lots.map(([number]) => number), ...store.keys('ended').map(lotOfEnded)];
+    const last = numbers.reduce((highest, number) => Math.max(highest, number), 0);
     return [lots.sort(([a], [b]) => a - b), last];
   }
 

@@ -8,7 +8,7 @@ import { parseAgreementKey } from '../../entities/keys.ts';
 import { ENVELOPE_LABEL, envelopeDigest, envelopeMac } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
 import { Secret } from '../../entities/secret.ts';
-import { hasSeen, markSeen } from '../../entities/seen-numbers.ts';
+import { hasSeen, highestSeen, markSeen } from '../../entities/seen-numbers.ts';
 import {
   addSession,
   newSession,
@@ -58,7 +58,7 @@ export function checkSigned(
   peer: Peer,
   envelope: Signed,
   covered: Uint8Array,
-): Result<true, 'replayed' | 'signature-budget' | 'signature-wrong'> {
+): Result<{ readonly newest: boolean }, 'replayed' | 'signature-budget' | 'signature-wrong'> {
   if (hasSeen(peer.seenSerials, envelope.serial)) return { refused: 'replayed' };
   if (!spendSignatureCheck(peer, office.clock.elapsed())) return { refused: 'signature-budget' };
   const digest = envelopeDigest(office.hash, peer.inContext, covered);
@@ -67,9 +67,10 @@ export function checkSigned(
   }
   // An honest check costs no budget: only what turns out wrong is to be limited.
   peer.budget.tokens += 1;
+  const newest = envelope.serial > highestSeen(peer.seenSerials);
   peer.seenSerials = markSeen(peer.seenSerials, envelope.serial);
   pairChanged(office, peer);
-  return { ok: true };
+  return { ok: { newest } };
 }
 
 export function openParcel(

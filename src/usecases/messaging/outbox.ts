@@ -25,6 +25,7 @@ import {
 } from '../../entities/wire/items.ts';
 import type { StreamRecord } from '../../entities/wire/records.ts';
 import type { AddresseeRecord, DeliveryEnd, LotRecord } from '../ports/records.ts';
+import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
 import {
   type Addressee,
@@ -41,6 +42,8 @@ import { pairChanged } from './sealing.ts';
 
 /** What a batch holds besides payloads: labels, ids, heads. With the payloads it has to fit into one parcel. */
 const MAX_AROUND = 32 * 1024;
+/** Numbers without a payload that are out at a time. */
+const MOST_SKIPS = 512;
 export const OUTBOX_BYTES = 1024 * 1024 * 1024;
 export const OUTBOX_MESSAGES = 500_000;
 
@@ -60,6 +63,8 @@ export interface Outbox {
   /** Gives numbers to all of them, in one lot. */
   accept(drafts: readonly Draft[]): void;
   hasRoomFor(bytes: number): boolean;
+  /** What takes room: messages that are not over for everybody. */
+  stats(): { readonly messages: number; readonly bytes: number };
   /** The next records for this peer from its cursor on; `undefined` where there are none, or not in memory. */
   nextBatch(peer: Peer): BatchItem | undefined;
   acknowledge(peer: Peer, ack: AckItem): 'settled' | 'old' | 'ahead';
@@ -70,8 +75,6 @@ export interface Outbox {
   runOf(peer: Peer, number: number): Uint8Array | undefined;
   /** The broker has the record with this number. */
   notifyPublished(peer: Peer, number: number): void;
-  /** The record with this number can never be sent. */
-  refuse(peer: Peer, number: number, reason: string): void;
   cancel(id: Uint8Array): readonly Addressee[];
   expire(now: number): void;
   /** The peer is gone for good: nothing will be answered any more. */
@@ -111,6 +114,18 @@ export function createOutbox(office: Office): Outbox {
     cycle.afterwards(() =>
       office.tell({ kind: 'delivery', id: addressee.message.id, device: addressee.device }),
     );
+    free(addressee);
+  }
+
+  /** A message that is over for everybody takes no room, though its numbers may wait for an answer yet. */
+  function free({ message, lot }: Addressee): void {
+    if (message.freed || !message.to.every((addressee) => addressee.over)) return;
+    message.freed = true;
+    bytesHeld -= message.bytes;
+    messagesHeld -= 1;
+    if (!lot.messages.every(({ freed }) => freed)) return;
+    goods.drop(lot);
+    cycle.change('goods', String(lot.number), () => undefined);
   }
 
   /** The number of this addressee is done with; with the last one of a lot, the lot goes. */
@@ -123,8 +138,9 @@ export function createOutbox(office: Office): Outbox {
   function close(lot: Lot): void {
     goods.drop(lot);
     lots.delete(lot.number);
-    for (const message of lot.messages) {
-      bytesHeld -= message.bytes;
+    for (const { freed, bytes } of lot.messages) {
+      if (freed) continue;
+      bytesHeld -= bytes;
       messagesHeld -= 1;
     }
     // Until it is written how they ended, whoever asks is told from memory.
@@ -135,7 +151,10 @@ export function createOutbox(office: Office): Outbox {
     cycle.change('lot', key, () => undefined);
     cycle.change('goods', key, () => undefined);
     const endedAt = Math.floor(office.runningTime());
-    cycle.change('ended', key, () => ({ endedAt, messages: lot.messages.map(messageRecord) }));
+    cycle.change('ended', endedKey(lot.number, endedAt), () => ({
+      endedAt,
+      messages: lot.messages.map(messageRecord),
+    }));
   }
 
   function settleThrough(
@@ -217,6 +236,8 @@ export function createOutbox(office: Office): Outbox {
   return {
     hasRoomFor: (bytes) => bytesHeld + bytes <= OUTBOX_BYTES && messagesHeld < OUTBOX_MESSAGES,
 
+    stats: () => ({ messages: messagesHeld, bytes: bytesHeld }),
+
     accept(drafts) {
       const number = ++lastLot;
       const messages: MessageDraft[] = drafts.map((draft) => ({
@@ -255,7 +276,7 @@ export function createOutbox(office: Office): Outbox {
 
     nextBatch(peer) {
       const { outgoing } = peer;
-      if (outgoing === undefined || peer.frozen || peer.full || peer.cursor >= outgoing.next)
+      if (outgoing === undefined || peer.frozen || peer.full || peer.held || peer.cursor >= outgoing.next)
         return undefined;
       const start = at(peer, peer.cursor);
       if (start === undefined) throw new Error('a number without an entry');
@@ -264,6 +285,7 @@ export function createOutbox(office: Office): Outbox {
       const records: StreamRecord[] = [];
       let payload = 0;
       let around = 0;
+      let skips = peer.inFlight.reduce((sum, envelope) => sum + envelope.skips, 0);
       for (let number = peer.cursor; number < outgoing.next && records.length < peer.batchLimit; number++) {
         const addressee = at(peer, number);
         if (addressee === undefined || (addressee.run !== null) !== moved || !same(runOf(addressee), run))
@@ -272,6 +294,9 @@ export function createOutbox(office: Office): Outbox {
         if (addressee.end === null && payload + message.bytes > MAX_PAYLOAD_BYTES) break;
         around += addressee.end === null ? roundAbout(message) : 2;
         if (around > MAX_AROUND && records.length > 0) break;
+        // The recipient remembers which numbers held nothing, but not without end.
+        if (addressee.end !== null && ++skips > MOST_SKIPS && records.length + peer.inFlight.length > 0)
+          break;
         const record = recordFor(addressee);
         if (record === undefined) {
           goods.obtain(addressee.lot);
@@ -334,13 +359,6 @@ export function createOutbox(office: Office): Outbox {
       office.tell({ kind: 'delivery', id: addressee.message.id, device: peer.id });
     },
 
-    refuse(peer, number, reason) {
-      const addressee = at(peer, number);
-      if (addressee === undefined || addressee.end !== null) return;
-      end(addressee, 'failed', reason);
-      lotChanged(addressee.lot);
-    },
-
     cancel(id) {
       const found = byMessage.get(toHex(id)) ?? [];
       for (const addressee of found) {
@@ -396,6 +414,8 @@ export function createOutbox(office: Office): Outbox {
           }
         }
       }
+      for (const lot of lots.values())
+        for (const { to } of lot.messages) if (to[0] !== undefined) free(to[0]);
       // Their last recipients are no longer there.
       for (const lot of [...lots.values()]) if (lot.unsettled === 0) close(lot);
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);

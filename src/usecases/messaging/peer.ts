@@ -38,7 +38,7 @@ export interface Peer {
   /** The next number to put into an envelope. */
   cursor: number;
   /** Envelopes with records that are out: the numbers in each, and whether the broker has it. */
-  inFlight: { readonly first: number; readonly last: number; taken: boolean }[];
+  inFlight: { readonly first: number; readonly last: number; readonly skips: number; taken: boolean }[];
   /** Batches that came too early. */
   readonly early: Map<number, BatchItem>;
   /** Ids of what it sent us, as far as still in the inbox; made when it first numbers something again. */
@@ -52,6 +52,8 @@ export interface Peer {
   full: boolean;
   /** It was told that we have no room. */
   toldFull: boolean;
+  /** The broker takes not even one record: nothing is sent until there is another connection. */
+  held: boolean;
   lastError: string | null;
   /** The most records that go into one envelope: less where the broker found an envelope too large. */
   batchLimit: number;
@@ -139,6 +141,7 @@ export function newPeer(
     budget: { tokens: SIGNATURE_BURST, filledAt: 0 },
     full: false,
     toldFull: false,
+    held: false,
     lastError: null,
     batchLimit: 1024,
   };
@@ -227,8 +230,8 @@ function toSeen(runs: readonly (readonly number[])[]): SeenNumbers {
   return runs.map(([first = 0, last = 0]) => [first, last] as const);
 }
 
-export const SIGNATURE_BURST = 20;
-const SIGNATURES_PER_SECOND = 4;
+export const SIGNATURE_BURST = 80;
+const SIGNATURES_PER_SECOND = 40;
 
 /** A signature check costs far more than a MAC, so each claimed sender has a budget of them. */
 export function spendSignatureCheck(peer: Peer, elapsed: number): boolean {

@@ -47,12 +47,13 @@ export function createRatchets(
     return entry;
   }
 
-  function makeRoom(): void {
+  /** Lets go of those that were not used for longest, never of the one that is wanted now. */
+  function makeRoom(wanted: SessionId): void {
     let live = 0;
     for (const entry of held.values()) if (entry.live !== undefined) live++;
-    for (const entry of held.values()) {
+    for (const [id, entry] of held) {
       if (live <= MAX_LIVE) return;
-      if (entry.live === undefined || entry.dirty) continue;
+      if (id === wanted || entry.live === undefined || entry.dirty) continue;
       entry.live.dispose();
       entry.live = undefined;
       live--;
@@ -74,19 +75,18 @@ export function createRatchets(
     adopt(id, session) {
       held.set(id, { pickle: undefined, live: session, dirty: true });
       used(id);
-      makeRoom();
+      makeRoom(id);
     },
     live(id) {
       const entry = get(id);
       if (entry.live === undefined) {
         if (entry.pickle === undefined) throw new Error('a ratchet that is neither in memory nor stored');
         entry.live = engine.restoreSession(entry.pickle, pickleKey);
-        makeRoom();
-      } else {
-        // To the end of the order in which room is made.
-        held.delete(id);
-        held.set(id, entry);
       }
+      // To the end of the order in which room is made.
+      held.delete(id);
+      held.set(id, entry);
+      makeRoom(id);
       return entry.live;
     },
     used,

@@ -95,6 +95,8 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     if ('refused' in checked) return office.count(checked.refused);
     switch (envelope.kind) {
       case 'greeting':
+        // What it says of sessions was true when it was sent; something newer has arrived since.
+        if (!checked.ok.newest) return office.count('greeting-late');
         return contact.onGreeting(peer, envelope);
       case 'request':
         return contact.onRequest(peer, envelope);
@@ -264,20 +266,18 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     if (peer.receivedIds !== undefined) return true;
     if (peer.gatheringIds) return false;
     peer.gatheringIds = true;
-    office.cycle
-      .settled()
+    // Behind the commit that holds what was taken so far.
+    new Promise<void>((resolve) => office.cycle.afterwards(resolve))
       .then(() => inbox.idsFrom(peer.id))
-      .then(
-        (ids) => {
-          peer.receivedIds = ids;
-          peer.gatheringIds = false;
-          const waited = [...peer.early.values()].sort((a, b) => a.first - b.first);
-          peer.early.clear();
-          for (const batch of waited) takeBatch(peer, batch);
-          office.cycle.wake();
-        },
-        (error: unknown) => office.fatal(error),
-      );
+      .then((ids) => {
+        peer.receivedIds = ids;
+        peer.gatheringIds = false;
+        const waited = [...peer.early.values()].sort((a, b) => a.first - b.first);
+        peer.early.clear();
+        for (const batch of waited) takeBatch(peer, batch);
+        office.cycle.wake();
+      })
+      .catch((error: unknown) => office.fatal(error));
     return false;
   }
 

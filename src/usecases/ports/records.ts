@@ -21,7 +21,7 @@ export interface Records {
   readonly lot: LotRecord;
   /** Key: the lot's number. Their payloads, in the same order. */
   readonly goods: readonly Uint8Array[];
-  /** Key: the lot's number. How the messages of a lot that is over have ended. */
+  /** Key: the lot's number and the running time at which it ended: see `ended`. How its messages have ended. */
   readonly ended: EndedRecord;
   /** Key: a message id that the caller chose. The number of its lot. */
   readonly chosen: number;

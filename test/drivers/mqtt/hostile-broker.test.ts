@@ -142,6 +142,23 @@ describe('at Mallory’s broker, a device', () => {
     expect(published).toEqual([1, 2]);
   });
 
+  it('hangs up on a packet with QoS 2, which MQTT.js would keep, and says why', async () => {
+    const broker = await mallory((caller, packet) => {
+      welcome(caller, packet);
+      const [, ...rest] = publish(`/mesh/${LAPTOP}`);
+      if (packet.type === SUBSCRIBE && caller.number === 1) caller.send(0x34, ...rest);
+    });
+    const { saw } = await join(broker);
+    await saw.failed(1);
+    expect(saw.failures[0]?.error).toMatchObject({
+      code: 'broker-protocol',
+      data: { reason: 'a PUBLISH with QoS 2' },
+    });
+    expect(saw.failures[0]?.permanent).toBe(false);
+    await saw.connectedTimes(2);
+    expect(saw.packets).toEqual([]);
+  });
+
   const farewells: readonly (readonly [number, string, boolean])[] = [
     [0x8e, 'broker-taken-over', true],
     [0x87, 'broker-not-authorised', true],

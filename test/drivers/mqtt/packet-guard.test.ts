@@ -102,6 +102,8 @@ describe('the guard in front of the parser', () => {
   const hopeless: readonly (readonly [string, Buffer])[] = [
     ['an oversized packet that is no PUBLISH', Buffer.from([0x20, 0xff, 0x7f, 0, 0])],
     ['a length without an end', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01])],
+    ['a small PUBLISH with QoS 2', Buffer.from([0x34, 6, 0, 1, 0x78, 0, 7, 0xaa])],
+    ['an oversized PUBLISH with QoS 2', Buffer.from([0x34, 0xff, 0x7f, 0, 1, 0x78, 0, 7])],
     ['a topic longer than its packet', Buffer.from([0x32, 0xff, 0x7f, 0xff, 0xff, 0x01])],
   ];
   for (const [what, bytes] of hopeless) {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { DAY, HOUR, MINUTE, Rig, SECOND, words } from './rig.ts';
+import { VirtualClock } from '../../../src/adapters/memory/virtual-clock.ts';
+import { createCommitCycle } from '../../../src/usecases/commit-cycle.ts';
+import { createInbox } from '../../../src/usecases/messaging/inbox.ts';
+import { DAY, HOUR, MINUTE, Rig, SECOND, text, words } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
 
 /** Reads with a cursor of this name what there is, and moves it behind that. */
@@ -118,5 +121,39 @@ describe('the inbox', () => {
     await rig.pass(30 * MINUTE);
     expect(await rig.payloads(rig.phone)).toEqual(['no room yet']);
     expect(await rig.states(rig.laptop, receipt)).toEqual(['delivered']);
+  });
+
+  it('lets a new reader begin with what is still being written', async () => {
+    const rig = await Rig.make();
+    const commits: (() => void)[] = [];
+    const cycle = createCommitCycle({
+      keystore: { commit: () => new Promise((resolve) => commits.push(resolve)) },
+      prepare: () => undefined,
+      fatal: (error) => {
+        throw error;
+      },
+    });
+    await rig.laptop.withStore(async (keystore) => {
+      const clock = new VirtualClock();
+      const inbox = createInbox({ cycle, keystore, clock, runningTime: () => 0, tell: () => undefined });
+      const written = async (): Promise<void> => {
+        await rig.settle();
+        commits.shift()?.();
+        await rig.settle();
+      };
+      const id = new Uint8Array(16);
+      const labels = { type: 't', thread: null, group: null };
+      for (const number of [1, 2]) {
+        const content = { kind: 'content' as const, id, sentAt: 0, ...labels, payload: text(`${number}`) };
+        inbox.deliver(rig.phone.id, id, [{ number, content }]);
+        await rig.settle();
+      }
+      const begin = inbox.cursor('new');
+      await written();
+      expect((await inbox.read(begin)).map(({ payload }) => words(payload))).toEqual(['1']);
+      expect(inbox.cursor('new')).toEqual(begin);
+      await written();
+      expect(inbox.stats().batches).toBe(2);
+    });
   });
 });

@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { toHex } from '../../../src/entities/bytes.ts';
+import { createCommitCycle } from '../../../src/usecases/commit-cycle.ts';
+import { createEnded, endedKey, lotOfEnded } from '../../../src/usecases/messaging/ended.ts';
+import type { Keystore } from '../../../src/usecases/ports/keystore.ts';
+import { DAY, Rig } from './rig.ts';
+
+const id = (number: number): Uint8Array => new Uint8Array(16).fill(number);
+
+it('says in the key of an ended lot which it is', () => {
+  expect(lotOfEnded(endedKey(12, 345))).toBe(12);
+});
+
+it('forgets after a week, without reading what is to stay, and still finds that', async () => {
+  const rig = await Rig.make();
+  await rig.laptop.withStore(async (store) => {
+    const labels = { type: 't', thread: null, group: null };
+    for (const lot of [1, 2, 3, 11]) {
+      const endedAt = lot * DAY;
+      const message = { id: id(lot), sentAt: lot, expiresAt: 0, ...labels, bytes: 0, to: [] };
+      await store.commit([
+        { kind: 'ended', key: endedKey(lot, endedAt), put: { endedAt, messages: [message] } },
+        { kind: 'chosen', key: toHex(id(lot)), put: lot },
+      ]);
+    }
+    const read: string[] = [];
+    const keystore: Keystore = {
+      ...store,
+      keys: (kind) => store.keys(kind),
+      read: (kind, key) => {
+        if (kind === 'ended') read.push(key);
+        return store.read(kind, key);
+      },
+    };
+    const cycle = createCommitCycle({
+      keystore: store,
+      prepare: () => undefined,
+      fatal: (error) => {
+        throw error;
+      },
+    });
+    const ended = createEnded({ keystore, cycle, runningTime: () => 8 * DAY });
+    expect((await ended.ofChosen(id(1)))?.id).toEqual(id(1));
+    expect(read.splice(0)).toEqual([endedKey(1, DAY)]);
+    await ended.forget();
+    await cycle.settled();
+    expect(read.splice(0)).toEqual([endedKey(1, DAY)]);
+    expect(await ended.ofChosen(id(1))).toBeUndefined();
+    expect(await ended.of(id(1))).toBeUndefined();
+    expect(store.keys('chosen')).toHaveLength(3);
+    expect((await ended.ofChosen(id(11)))?.id).toEqual(id(11));
+    expect((await ended.all()).map((receipt) => receipt.id)).toEqual([id(2), id(3), id(11)]);
+  });
+});
