@@ -5,6 +5,8 @@
  * A greeting is signed and needs no session. It is answered with a hello, inside a session, which names the
  * greeting's nonce; that hello is answered with ours, and both know what the other holds. Whatever was sent
  * before a nonce and is missing in the hello that names it was lost on the way, and is sent again.
+ *
+ * Longer than most, because all of it reads and moves the same few marks of one conversation.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
 import { same } from '../../entities/outgoing-stream.ts';

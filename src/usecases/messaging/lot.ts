@@ -63,21 +63,10 @@ function addresseeRecord(addressee: Addressee): AddresseeRecord {
   return { device, stream, number, run, end, over, mayHaveArrived, reason };
 }
 
-export interface MessageDraft {
-  readonly id: Uint8Array;
-  readonly sentAt: number;
-  readonly expiresAt: number;
-  readonly type: string;
-  readonly thread: string | null;
-  readonly group: string | null;
-  readonly bytes: number;
-  readonly to: readonly AddresseeRecord[];
-}
-
 export function makeLot(
   number: number,
   run: Uint8Array,
-  drafts: readonly MessageDraft[],
+  drafts: readonly MessageRecord[],
   goods: readonly Uint8Array[] | undefined,
 ): Lot {
   const messages: Message[] = [];

@@ -1,6 +1,6 @@
 /**
  * Sending and receiving between devices that know each other's keys, as one thing: built from the ports and what
- * is stored, subscribed to the transport last.
+ * is stored, subscribed to the transport last. Half of the file is what a messenger is; the other half puts it together.
  */
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';

@@ -24,18 +24,10 @@ import {
   STREAM_ID_BYTES,
 } from '../../entities/wire/items.ts';
 import type { StreamRecord } from '../../entities/wire/records.ts';
-import type { AddresseeRecord, DeliveryEnd, LotRecord } from '../ports/records.ts';
+import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../ports/records.ts';
 import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
-import {
-  type Addressee,
-  type Lot,
-  lotRecord,
-  type MessageDraft,
-  makeLot,
-  messageRecord,
-  runOf,
-} from './lot.ts';
+import { type Addressee, type Lot, lotRecord, makeLot, messageRecord, runOf } from './lot.ts';
 import type { Office } from './office.ts';
 import type { Peer } from './peer.ts';
 import { pairChanged } from './sealing.ts';
@@ -240,7 +232,7 @@ export function createOutbox(office: Office): Outbox {
 
     accept(drafts) {
       const number = ++lastLot;
-      const messages: MessageDraft[] = drafts.map((draft) => ({
+      const messages: MessageRecord[] = drafts.map((draft) => ({
         ...draft,
         bytes: draft.payload.length,
         to: draft.to.map((peer): AddresseeRecord => {
