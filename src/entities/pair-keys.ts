@@ -6,7 +6,7 @@ import { concat } from './bytes.ts';
 import { type Hash, hkdf32, labelledHash, type Mac } from './crypto.ts';
 import { type DeviceId, deviceIdBytes } from './device-id.ts';
 import type { DeviceKeys } from './keys.ts';
-import type { MeshId } from './mesh-id.ts';
+import { type MeshId, meshIdBytes } from './mesh-id.ts';
 import { Secret } from './secret.ts';
 import { MAC_BYTES, WIRE_VERSION } from './wire/envelope.ts';
 
@@ -23,7 +23,7 @@ export function pairContext(hash: Hash, mesh: MeshId, from: Party, to: Party): U
   const parts = [from, to].map((party) =>
     concat(deviceIdBytes(party.id), party.keys.signing, party.keys.agreement),
   );
-  return labelledHash(hash, 'pair context v1', Uint8Array.of(WIRE_VERSION), mesh, ...parts);
+  return labelledHash(hash, 'pair context v1', Uint8Array.of(WIRE_VERSION), meshIdBytes(mesh), ...parts);
 }
 
 /** The key under which `from` authenticates envelopes to `to` in this session. */

@@ -18,7 +18,7 @@ describe('what binds a message to a pair', () => {
       context(laptop.party, phone.party),
       context(phone.party, laptop.party),
       context(laptop.party, laptop.party),
-      context(laptop.party, phone.party, filled(32, 0x32) as MeshId),
+      context(laptop.party, phone.party, toHex(filled(32, 0x32)) as MeshId),
       context({ ...laptop.party, keys: { ...keys, agreement: otherKey } }, phone.party),
       context({ ...laptop.party, keys: { ...keys, signing: phone.party.keys.signing } }, phone.party),
       context({ ...laptop.party, id: phone.party.id }, phone.party),

@@ -3,12 +3,14 @@
  * layers. It is bundled and run where only the language itself exists; the engine and the cipher, which belong to
  * a platform, are handed in.
  */
+
 import { createSealedKeystore } from '../../src/adapters/keystore/sealed-keystore.ts';
 import { deriveStoreKeys } from '../../src/adapters/keystore/store-keys.ts';
 import { MemoryDisk } from '../../src/adapters/memory/memory-key-value.ts';
 import { MemoryBroker } from '../../src/adapters/memory/memory-transport.ts';
 import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import { nobleHash, nobleMac } from '../../src/adapters/noble/primitives.ts';
+import { toHex } from '../../src/entities/bytes.ts';
 import type { Aead, Cipher } from '../../src/entities/crypto.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
 import type { MeshId } from '../../src/entities/mesh-id.ts';
@@ -29,7 +31,7 @@ export async function scenario({ engine, aead, cipher, randomness }: Platform): 
   const clock = new VirtualClock();
   const broker = new MemoryBroker({ clock });
   const primitives = { hash: nobleHash, mac: nobleMac, aead, cipher };
-  const mesh = randomness(32) as MeshId;
+  const mesh = toHex(randomness(32)) as MeshId;
 
   const making = [];
   for (let i = 0; i < 2; i++) {

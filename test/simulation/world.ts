@@ -130,7 +130,7 @@ class World {
       await device.make();
       this.#devices.push(device);
     }
-    const mesh = this.#seeded.bytes(32) as MeshId;
+    const mesh = toHex(this.#seeded.bytes(32)) as MeshId;
     const peers = this.#devices.map((device) => device.party);
     this.#view = { mesh, peers, digest: this.#seeded.bytes(32), heads: [] };
     for (const device of this.#devices) await this.#start(device);

@@ -1,7 +1,9 @@
 /** Devices whose keys anybody can make again, for vectors: from private keys that are one byte repeated. */
+
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { statementText } from '../../src/drivers/vodozemac/statement.ts';
+import { toHex } from '../../src/entities/bytes.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
 import { type AgreementKey, parseAgreementKey, parseDeviceKeys } from '../../src/entities/keys.ts';
 import type { MeshId } from '../../src/entities/mesh-id.ts';
@@ -47,7 +49,7 @@ function device(name: string, signingByte: number, agreementByte: number): Vecto
 
 export const laptop = device("Alice's laptop", 0x11, 0x12);
 export const phone = device("Alice's phone", 0x21, 0x22);
-export const mesh = filled(32, 0x31) as MeshId;
+export const mesh = toHex(filled(32, 0x31)) as MeshId;
 
 /** The public halves of one-time keys, of private ones that are one byte repeated. */
 export function oneTimeKeys(...bytes: readonly number[]): AgreementKey[] {

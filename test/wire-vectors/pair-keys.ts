@@ -23,7 +23,7 @@ export function pairKeyVectors(): unknown {
       agreement: toHex(party.keys.agreement),
       id: party.id,
     })),
-    mesh: toHex(mesh),
+    mesh,
     contexts: { laptopToPhone: toHex(toPhone), phoneToLaptop: toHex(toLaptop) },
     session: { id: toHex(sessionId), secret: toHex(sessionSecret) },
     envelopeKeys: { laptopToPhone: toHex(out.expose()), phoneToLaptop: toHex(back.expose()) },

@@ -5,6 +5,7 @@
  */
 import type { Hash } from '../crypto.ts';
 import { deriveDeviceId, deviceIdBytes } from '../device-id.ts';
+import { type MeshId, meshIdBytes, meshIdFromBytes } from '../mesh-id.ts';
 import type { Result } from '../result.ts';
 import { type Caps, decode, encode } from '../wire/cbor.ts';
 import { type BodyRefusal, decodeBody, encodeBody, kindNumber } from './body-codec.ts';
@@ -19,8 +20,6 @@ import {
   hashBytes,
   hashContent,
   KIND_MAX,
-  type MeshId,
-  meshIdFromBytes,
   SEQUENCE_MAX,
   SIGNATURE_BYTES,
 } from './entry.ts';
@@ -53,7 +52,7 @@ const MALFORMED = { refused: 'entry-malformed' } as const;
 export function encodeContent(content: Content): Uint8Array {
   return encode([
     ENTRY_VERSION,
-    content.mesh === null ? null : hashBytes(content.mesh),
+    content.mesh === null ? null : meshIdBytes(content.mesh),
     [SIGNER_DEVICE, deviceIdBytes(content.author.id)],
     content.sequence,
     content.previous === null ? null : hashBytes(content.previous),

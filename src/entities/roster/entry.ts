@@ -2,11 +2,13 @@
  * The entries of the membership log. Each device writes a chain of its own: numbered from 1, every entry naming
  * the one before it by hash. Entries of unknown kinds are kept, chained and passed on like any other.
  */
+
 import { fromHex, toHex } from '../bytes.ts';
 import { type Hash, labelledHash } from '../crypto.ts';
 import type { DeviceId } from '../device-id.ts';
 import type { DeviceName } from '../device-name.ts';
 import type { DeviceKeys } from '../keys.ts';
+import type { MeshId } from '../mesh-id.ts';
 import type { Value } from '../wire/cbor.ts';
 
 export const HASH_BYTES = 32;
@@ -26,8 +28,6 @@ export const NAME_MAX_BYTES = 256;
 
 /** 64 lower-case hex characters. Names the content of an entry, whoever's signature stands under it. */
 export type EntryHash = string & { readonly __brand: 'entry hash' };
-/** 64 lower-case hex characters: the mesh is named by its GENESIS. */
-export type MeshId = string & { readonly __brand: 'mesh id' };
 /** A group is named by the entry that created it. */
 export type GroupId = EntryHash;
 
@@ -203,11 +203,7 @@ export function entryHashFromBytes(bytes: Uint8Array): EntryHash | undefined {
   return bytes.length === HASH_BYTES ? (toHex(bytes) as EntryHash) : undefined;
 }
 
-export function meshIdFromBytes(bytes: Uint8Array): MeshId | undefined {
-  return bytes.length === HASH_BYTES ? (toHex(bytes) as MeshId) : undefined;
-}
-
-export function hashBytes(hash: EntryHash | MeshId): Uint8Array {
+export function hashBytes(hash: EntryHash): Uint8Array {
   const bytes = fromHex(hash);
   if (bytes === undefined) throw new Error('a hash that does not decode was given a type');
   return bytes;

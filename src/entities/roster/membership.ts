@@ -1,7 +1,8 @@
 /** What a device holds of the log, and how it begins: with a GENESIS, or with what its store kept. */
 import type { Hash } from '../crypto.ts';
+import type { MeshId } from '../mesh-id.ts';
 import type { Result } from '../result.ts';
-import { deriveMeshId, type Entry, type EntryHash, isKind, type Log, type MeshId } from './entry.ts';
+import { deriveMeshId, type Entry, type EntryHash, isKind, type Log } from './entry.ts';
 import type { Pool } from './pool.ts';
 import { type Roster, rosterOf } from './roster.ts';
 import { checkSignatures, type VerifySignature } from './signing.ts';

@@ -5,6 +5,7 @@
 import { type Hash, labelledHash } from '../crypto.ts';
 import type { DeviceId } from '../device-id.ts';
 import type { DeviceKeys } from '../keys.ts';
+import { type MeshId, meshIdBytes } from '../mesh-id.ts';
 import {
   deriveMeshId,
   type Entry,
@@ -12,7 +13,6 @@ import {
   hashBytes,
   isKind,
   type Log,
-  type MeshId,
   type WrittenName,
 } from './entry.ts';
 import { foldGroups, type Group } from './groups.ts';
@@ -102,7 +102,7 @@ export function rosterOf(hash: Hash, mesh: MeshId, genesis: Entry, log: Log): Ro
  * the whole set: nobody can find two sets with the same ends.
  */
 function digestOf(hash: Hash, mesh: MeshId, heads: readonly Head[]): Uint8Array {
-  return labelledHash(hash, DIGEST_LABEL, hashBytes(mesh), ...heads.map((head) => hashBytes(head.hash)));
+  return labelledHash(hash, DIGEST_LABEL, meshIdBytes(mesh), ...heads.map((head) => hashBytes(head.hash)));
 }
 
 function headsOf(log: Log): Head[] {

@@ -1,7 +1,8 @@
 /** What is signed, and how a signature is checked. Signing itself and checking are somebody else's functions. */
 import { type Hash, labelledHash } from '../crypto.ts';
 import type { DeviceKeys, SigningKey } from '../keys.ts';
-import { ENTRY_LABEL, type Entry, type EntryHash, hashBytes, isKind, type MeshId } from './entry.ts';
+import { type MeshId, meshIdBytes } from '../mesh-id.ts';
+import { ENTRY_LABEL, type Entry, type EntryHash, hashBytes, isKind } from './entry.ts';
 
 /** A label that names the kind of statement, and the 32-byte hash of what is stated. */
 export interface Signable {
@@ -40,7 +41,7 @@ export function consentSignable(hash: Hash, consent: Consent): Signable {
   const digest = labelledHash(
     hash,
     CONSENT_LABEL,
-    hashBytes(consent.mesh),
+    meshIdBytes(consent.mesh),
     consent.transcript,
     consent.inviter.signing,
     consent.inviter.agreement,

@@ -4,7 +4,8 @@
  */
 import type { DeviceId } from '../device-id.ts';
 import type { DeviceKeys } from '../keys.ts';
-import { type Entry, type EntryHash, isKind, type Log, type MeshId } from './entry.ts';
+import type { MeshId } from '../mesh-id.ts';
+import { type Entry, type EntryHash, isKind, type Log } from './entry.ts';
 
 export interface Standing {
   /** Rule 1: the device of GENESIS and all that were ever added, by whomever. */

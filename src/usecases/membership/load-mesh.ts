@@ -2,7 +2,6 @@
 import type { Hash } from '../../entities/crypto.ts';
 import { type DeviceId, deviceIdBytes } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
-import type { MeshId } from '../../entities/mesh-id.ts';
 import type { Party } from '../../entities/pair-keys.ts';
 import { type Entry, hashBytes } from '../../entities/roster/entry.ts';
 import { decodeEntry } from '../../entities/roster/entry-codec.ts';
@@ -38,7 +37,7 @@ export function viewOf({ mesh, roster }: Membership, self: DeviceId): MeshView {
     if (id !== self && device !== undefined) peers.push({ id, keys: device.keys });
   }
   return {
-    mesh: hashBytes(mesh) as MeshId,
+    mesh,
     peers,
     digest: roster.digest,
     heads: roster.heads.map(({ author, sequence, hash }) => ({

@@ -8,6 +8,7 @@ import type { Hash } from '../../../src/entities/crypto.ts';
 import { type DeviceId, deriveDeviceId } from '../../../src/entities/device-id.ts';
 import { type DeviceName, parseDeviceName } from '../../../src/entities/device-name.ts';
 import { type DeviceKeys, parseDeviceKeys } from '../../../src/entities/keys.ts';
+import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import type { Result } from '../../../src/entities/result.ts';
 import { type AdmissionStep, admit } from '../../../src/entities/roster/admission.ts';
 import { answer, heads, missing, wanted } from '../../../src/entities/roster/anti-entropy.ts';
@@ -25,7 +26,6 @@ import {
   type Entry,
   type EntryHash,
   hashContent,
-  type MeshId,
 } from '../../../src/entities/roster/entry.ts';
 import { encodeContent } from '../../../src/entities/roster/entry-codec.ts';
 import { foundMembership, type Membership } from '../../../src/entities/roster/membership.ts';

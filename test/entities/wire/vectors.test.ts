@@ -68,7 +68,7 @@ const parties = pair.devices.map(({ signing, agreement }) => {
 });
 const [laptop, phone] = parties;
 if (laptop === undefined || phone === undefined) throw new Error('the vectors have two devices');
-const mesh = bytes(pair.mesh) as MeshId;
+const mesh = toHex(bytes(pair.mesh)) as MeshId;
 const toPhone = pairContext(hash, mesh, laptop, phone);
 
 const laptopKey = laptop.keys.signing;

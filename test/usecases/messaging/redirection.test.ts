@@ -2,7 +2,9 @@
  * Every kind of envelope and item, captured on its way between every two devices, is handed to everybody it is
  * not for, its sender among them, and to the same devices in another mesh. It changes nothing anywhere.
  */
+
 import { expect, it } from 'vitest';
+import { toHex } from '../../../src/entities/bytes.ts';
 import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import { decode as decodeCbor, encode, type Value } from '../../../src/entities/wire/cbor.ts';
 import { pad, unpad } from '../../../src/entities/wire/padding.ts';
@@ -112,7 +114,7 @@ it('nothing that Mallory redirects, reflects, or carries into another mesh has a
     const image = talked[i];
     if (image !== undefined) device.disk.restore(image);
     rig.post.forget(device.id);
-    await rig.start(device, rig.viewOf(new Uint8Array(32).fill(0x99) as MeshId));
+    await rig.start(device, rig.viewOf(toHex(new Uint8Array(32).fill(0x99)) as MeshId));
   }
   await rig.pass(20 * SECOND);
   for (const packet of captured) {

@@ -62,7 +62,7 @@ export class Rig {
       });
       rig.devices.push(device);
     }
-    rig.#view = rig.viewOf(rig.seeded.bytes(32) as MeshId);
+    rig.#view = rig.viewOf(toHex(rig.seeded.bytes(32)) as MeshId);
     return rig;
   }
 
