@@ -46,7 +46,6 @@ export interface Primitives {
   readonly cipher: Cipher;
 }
 
-export const AEAD_KEY_BYTES = 32;
 export const AEAD_NONCE_BYTES = 12;
 export const AEAD_TAG_BYTES = 16;
 

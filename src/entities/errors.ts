@@ -4,6 +4,8 @@
  *
  * Texts are one sentence each, begin in lower case and end without a full stop, because a prefix stands before
  * them. `{name}` is replaced by the error's datum of that name.
+ *
+ * Long, because it is one table, and one place to read all of it.
  */
 
 /** What the process ends with; the command line's contract gives the meanings. */

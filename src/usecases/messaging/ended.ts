@@ -26,6 +26,12 @@ export function lotOfEnded(key: string): number {
   return fieldsOf(key)[0];
 }
 
+/** The highest number that was given to a lot, of those on their way and those that ended; there may be many. */
+export function lastLot(open: readonly string[], ended: readonly string[]): number {
+  const last = open.reduce((highest, key) => Math.max(highest, Number(key)), 0);
+  return ended.reduce((highest, key) => Math.max(highest, lotOfEnded(key)), last);
+}
+
 export function createEnded({
   keystore,
   cycle,

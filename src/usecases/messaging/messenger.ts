@@ -17,7 +17,7 @@ import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.t
 import { type Accepting, createAccepting } from './accepting.ts';
 import { createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
-import { createEnded, lotOfEnded } from './ended.ts';
+import { createEnded, lastLot } from './ended.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createIncidents } from './incidents.ts';
 import type { Addressee } from './lot.ts';
@@ -301,8 +301,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       const record = await store.read('lot', key);
       if (record !== undefined) lots.push([Number(key), record]);
     }
-    const numbers = [...lots.map(([number]) => number), ...store.keys('ended').map(lotOfEnded)];
-    const last = numbers.reduce((highest, number) => Math.max(highest, number), 0);
+    const last = lastLot(store.keys('lot'), store.keys('ended'));
     return [lots.sort(([a], [b]) => a - b), last];
   }
 

@@ -25,7 +25,7 @@ import {
   TAG_BYTES,
 } from '../../entities/wire/envelope.ts';
 import { decodeCore, decodeParcel, type Parcel, type ParcelRefusal } from '../../entities/wire/parcel.ts';
-import type { OlmRefusal, Session } from '../ports/engine.ts';
+import type { Session } from '../ports/engine.ts';
 import type { Office } from './office.ts';
 import { type Peer, spendSignatureCheck } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
@@ -88,7 +88,7 @@ export function openParcel(
   if (session !== undefined) {
     if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
     const read = ratchets.live(session.id).decrypt({ type: 0, body: envelope.body });
-    if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
+    if ('refused' in read) return undecryptable(ratchets, session.id);
     return enter(office, ratchets, peer, session, read.ok, envelope);
   }
   return openFirst(office, ratchets, peer, envelope);
@@ -125,15 +125,11 @@ function openSealed(
   pairChanged(office, peer);
   if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
   const read = ratchets.live(session.id).decrypt({ type: 1, body: envelope.body });
-  if ('refused' in read) return undecryptable(ratchets, session.id, read.refused);
+  if ('refused' in read) return undecryptable(ratchets, session.id);
   return enter(office, ratchets, peer, counted, read.ok, envelope);
 }
 
-function undecryptable(
-  ratchets: Ratchets,
-  id: SessionId,
-  _reason: OlmRefusal,
-): { readonly refused: 'undecryptable' } {
+function undecryptable(ratchets: Ratchets, id: SessionId): { readonly refused: 'undecryptable' } {
   ratchets.refused(id);
   return { refused: 'undecryptable' };
 }

@@ -69,8 +69,6 @@ export interface Outbox {
   notifyPublished(peer: Peer, number: number): void;
   cancel(id: Uint8Array): readonly Addressee[];
   expire(now: number): void;
-  /** The peer is gone for good: nothing will be answered any more. */
-  abandon(peer: Peer, reason: string): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
   load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
@@ -372,16 +370,6 @@ export function createOutbox(office: Office): Outbox {
           lotChanged(addressee.lot);
         }
       }
-    },
-
-    abandon(peer, reason) {
-      for (const addressee of peer.pending) {
-        if (!addressee.over) end(addressee, 'failed', reason);
-        lotChanged(addressee.lot);
-        settled(addressee);
-      }
-      peer.pending = [];
-      peer.inFlight = [];
     },
 
     find: (id) => byMessage.get(toHex(id)) ?? [],

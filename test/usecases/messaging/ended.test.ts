@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/entities/bytes.ts';
 import { createCommitCycle } from '../../../src/usecases/commit-cycle.ts';
-import { createEnded, endedKey, lotOfEnded } from '../../../src/usecases/messaging/ended.ts';
+import { createEnded, endedKey, lastLot, lotOfEnded } from '../../../src/usecases/messaging/ended.ts';
 import type { Keystore } from '../../../src/usecases/ports/keystore.ts';
 import { DAY, Rig } from './rig.ts';
 
@@ -50,5 +50,15 @@ it('forgets after a week, without reading what is to stay, and still finds that'
     expect(store.keys('chosen')).toHaveLength(3);
     expect((await ended.ofChosen(id(11)))?.id).toEqual(id(11));
     expect((await ended.all()).map((receipt) => receipt.id)).toEqual([id(2), id(3), id(11)]);
+  });
+});
+
+describe('the number of the next lot', () => {
+  it('follows the highest that was given, however many there are', () => {
+    const open = Array.from({ length: 200_000 }, (_, i) => String(i + 1));
+    const ended = Array.from({ length: 200_000 }, (_, i) => endedKey(i + 200_001, 7));
+    expect(lastLot(open, ended)).toBe(400_000);
+    expect(lastLot(['9', '10'], [endedKey(4, 99)])).toBe(10);
+    expect(lastLot([], [])).toBe(0);
   });
 });
