@@ -102,6 +102,10 @@ describe('a broker that takes nothing any more', () => {
     const { incidents } = rig.laptop.messenger.status();
     expect(incidents.filter(({ what }) => what === 'packet-too-large')).toHaveLength(1);
     expect(await rig.states(rig.laptop, receipt)).toEqual(['accepted']);
+    const since = rig.post.log.length;
+    for (let i = 0; i < 5; i++) await rig.send(rig.laptop, rig.phone, 'behind it');
+    await rig.pass(SECOND);
+    expect(rig.batches(rig.sent(rig.laptop, rig.phone, since))).toEqual([]);
     rig.post.outcome = () => 'taken';
     rig.post.disconnect(rig.laptop.id);
     rig.post.connect(rig.laptop.id, true);
@@ -120,7 +124,13 @@ describe('a cancel', () => {
         await rig.laptop.messenger.send({ to: [rig.phone.id], payload: text('x') });
       }
     };
-    const senders = [sendOn(), sendOn(), sendOn(), sendOn()];
+    // Out of step with each other, so that there is always one that has just asked.
+    const later = async (turns: number): Promise<void> => {
+      for (let i = 0; i < turns; i++) await undefined;
+      return sendOn();
+    };
+    const afterAll = new Promise((resolve) => setImmediate(resolve)).then(sendOn);
+    const senders = [sendOn(), later(3), later(7), afterAll];
     const taken = await rig.laptop.messenger.send({ to: [rig.phone.id], payload: text('take this back') });
     if ('refused' in taken) throw new Error(taken.refused);
     await rig.laptop.messenger.cancel(taken.ok.id);
