@@ -99,6 +99,10 @@ export const explanations = {
     'process {pid} is the daemon of {home} already',
     'use it, or stop it first; every command finds it by itself',
   ),
+  'broker-running': store(
+    'process {pid} runs the broker of {home} alone, without the device',
+    'stop it first; "mesh up --embedded-broker" runs both',
+  ),
   'daemon-stopping': failed('the daemon is stopping', 'call again in a moment'),
   'daemon-gone': failed('the connection to the daemon was lost', 'call again; see the log of the daemon'),
   'daemon-silent': store(

@@ -2,12 +2,16 @@
 import { parseBrokerUrl } from '../entities/broker-url.ts';
 import { parseCertificatePin } from '../entities/certificate-pin.ts';
 import type { ErrorCode } from '../entities/errors.ts';
+import { isTopicPrefix } from '../entities/topic-prefix.ts';
 import type { Keystore } from './ports/keystore.ts';
 
 /** Of the program's own: not among those that people see. The broker keeps our queue under this name. */
 export const CLIENT_ID = 'mqtt-client-id';
 /** From which the embedded broker's logins are made. */
 export const EMBEDDED_SECRET = 'embedded-broker-secret';
+/** What it shows of itself beyond the loopback: its key and its certificate, in PEM form. */
+export const EMBEDDED_KEY = 'embedded-broker-key';
+export const EMBEDDED_CERTIFICATE = 'embedded-broker-certificate';
 
 const LONGEST_LOGIN = 256;
 const LONGEST_CERTIFICATE = 64 * 1024;
@@ -59,10 +63,7 @@ const settings = {
         : { ok: text },
   },
   'topic-prefix': {
-    parse: (text) =>
-      /^(?!\$)[!-~]{0,199}\/$/.test(text) && !/[+#]/.test(text)
-        ? { ok: text }
-        : { refused: 'broker-topic-prefix-invalid' },
+    parse: (text) => (isTopicPrefix(text) ? { ok: text } : { refused: 'broker-topic-prefix-invalid' }),
   },
 } as const satisfies Record<string, Setting>;
 

@@ -10,15 +10,14 @@ import { MemoryDisk } from '../../src/adapters/memory/memory-key-value.ts';
 import { MemoryBroker } from '../../src/adapters/memory/memory-transport.ts';
 import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import { nobleHash, nobleMac } from '../../src/adapters/noble/primitives.ts';
-import { toHex } from '../../src/entities/bytes.ts';
 import type { Aead, Cipher } from '../../src/entities/crypto.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
-import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import { fromUtf8, utf8 } from '../../src/entities/text.ts';
 import { createMessenger } from '../../src/usecases/messaging/messenger.ts';
 import type { Engine } from '../../src/usecases/ports/engine.ts';
 import type { Randomness } from '../../src/usecases/ports/randomness.ts';
+import { foundMesh } from '../support/found-mesh.ts';
 
 export interface Platform {
   readonly engine: Engine;
@@ -31,7 +30,6 @@ export async function scenario({ engine, aead, cipher, randomness }: Platform): 
   const clock = new VirtualClock();
   const broker = new MemoryBroker({ clock });
   const primitives = { hash: nobleHash, mac: nobleMac, aead, cipher };
-  const mesh = toHex(randomness(32)) as MeshId;
 
   const making = [];
   for (let i = 0; i < 2; i++) {
@@ -42,6 +40,8 @@ export async function scenario({ engine, aead, cipher, randomness }: Platform): 
     const party = { id: deriveDeviceId(nobleHash, account.keys), keys: account.keys };
     making.push({ account, party, keystore: await createSealedKeystore(parts) });
   }
+  const founders = making.map(({ account, party }, i) => ({ account, self: party, name: `device ${i}` }));
+  const membership = foundMesh({ engine, now: Math.floor(clock.now()), random: randomness }, founders);
   const messengers = [];
   for (const { account, party, keystore } of making) {
     const messenger = await createMessenger({
@@ -54,12 +54,7 @@ export async function scenario({ engine, aead, cipher, randomness }: Platform): 
       pickleKey: new Secret(randomness(32)),
       transport: broker.transport(party.id),
       self: party,
-      view: {
-        mesh,
-        peers: making.map((other) => other.party).filter((other) => other.id !== party.id),
-        digest: new Uint8Array(32),
-        heads: [],
-      },
+      membership,
       fatal: (error) => {
         throw error;
       },

@@ -11,20 +11,16 @@ import { makeKeyFile } from '../../src/drivers/node/unlock.ts';
 import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
-import { parseDeviceName } from '../../src/entities/device-name.ts';
 import type { Result } from '../../src/entities/result.ts';
-import { type AdmissionContext, admit } from '../../src/entities/roster/admission.ts';
-import { attachSignature, compose } from '../../src/entities/roster/compose.ts';
-import { consentSignable } from '../../src/entities/roster/signing.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import { fromUtf8 } from '../../src/entities/text.ts';
 import { createDevice } from '../../src/usecases/device/create-device.ts';
 import { type LoadedDevice, loadDevice } from '../../src/usecases/device/load-device.ts';
-import { loadMesh } from '../../src/usecases/membership/load-mesh.ts';
 import type { Engine } from '../../src/usecases/ports/engine.ts';
 import type { Change, Keystore } from '../../src/usecases/ports/keystore.ts';
 import { EMBEDDED_SECRET } from '../../src/usecases/settings.ts';
 import { realClock, realRandomness } from '../brokers/loopback.ts';
+import { foundMesh, logChanges } from '../support/found-mesh.ts';
 
 export interface MeshOptions {
   readonly count: number;
@@ -61,18 +57,13 @@ export async function makeMesh(options: MeshOptions): Promise<readonly MeshDevic
       const name = options.names?.[index] ?? CAST[index] ?? `device ${index + 1}`;
       made.push(await makeDevice(engine, join(options.dir, `device-${index + 1}`), name));
     }
-    const [founder, ...others] = made;
-    if (founder === undefined) throw new Error('a mesh of nobody');
-    const entries = await foundMesh(engine, founder, others);
+    const [founder] = made;
+    const parties = made.map(({ device, name }) => ({ ...device, name }));
+    const membership = foundMesh({ engine, now: Date.now(), random: realRandomness }, parties);
     const secret = new Secret(realRandomness(32));
     for (const one of made) {
-      const changes: Change[] = one.keystore
-        .keys('entry')
-        .filter((key) => !entries.has(key))
-        .map((key) => ({ kind: 'entry', key, remove: true }));
-      for (const [key, put] of entries) changes.push({ kind: 'entry', key, put });
-      changes.push(...settingsOf(options, one, one === founder, secret));
-      await one.keystore.commit(changes);
+      const settings = settingsOf(options, one, one === founder, secret);
+      await one.keystore.commit([...logChanges(one.keystore, membership), ...settings]);
     }
   } finally {
     for (const { device, keystore } of made) {
@@ -98,47 +89,6 @@ async function makeDevice(engine: Engine, home: string, name: string): Promise<M
     keystore,
     device: await loadDevice({ engine, hash }, keystore),
   };
-}
-
-/** The founder's log after it has added the others: hash and bytes of each entry. */
-async function foundMesh(
-  engine: Engine,
-  founder: Made,
-  others: readonly Made[],
-): Promise<ReadonlyMap<string, Uint8Array>> {
-  const { self, account } = founder.device;
-  const context: AdmissionContext = {
-    hash,
-    self: self.id,
-    verify: (key, label, digest, signature) => engine.verify(key, { label, digest }, signature),
-  };
-  let membership = await loadMesh(hash, founder.keystore);
-  for (const { device, name } of others) {
-    const transcript = realRandomness(32);
-    const { keys } = device.self;
-    const consented = consentSignable(hash, {
-      mesh: membership.mesh,
-      transcript,
-      inviter: self.keys,
-      newcomer: keys,
-    });
-    const consent = device.account.sign(consented);
-    const body = {
-      kind: 'add',
-      device: device.self.id,
-      keys,
-      name: must(parseDeviceName(name)),
-      transcript,
-      consent,
-    } as const;
-    const draft = compose(hash, membership, self.id, body, Date.now());
-    const entry = attachSignature(hash, draft, account.sign(draft.signable));
-    const step = admit(context, membership, [entry]);
-    const [admission] = step.outcomes;
-    if (admission?.outcome !== 'admitted') throw new Error(`an addition was ${admission?.outcome}`);
-    membership = step.membership;
-  }
-  return new Map([...membership.log.values()].map((entry) => [entry.hash, entry.bytes]));
 }
 
 function settingsOf(options: MeshOptions, one: Made, isFounder: boolean, secret: Secret): Change[] {

@@ -6,13 +6,16 @@ import { type DiskImage, MemoryDisk, PowerCut } from '../../src/adapters/memory/
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
 import type { Party } from '../../src/entities/pair-keys.ts';
+import type { Membership } from '../../src/entities/roster/membership.ts';
 import { Secret } from '../../src/entities/secret.ts';
-import { createMessenger, type MeshView, type Messenger } from '../../src/usecases/messaging/messenger.ts';
+import { loadMesh } from '../../src/usecases/membership/load-mesh.ts';
+import { createMessenger, type Messenger } from '../../src/usecases/messaging/messenger.ts';
 import type { Clock } from '../../src/usecases/ports/clock.ts';
 import type { Account, Engine } from '../../src/usecases/ports/engine.ts';
 import type { Change, Keystore } from '../../src/usecases/ports/keystore.ts';
 import type { PairRecord } from '../../src/usecases/ports/records.ts';
 import type { Transport } from '../../src/usecases/ports/transport.ts';
+import { type Founder, logChanges } from '../support/found-mesh.ts';
 import type { Seeded } from './seeded.ts';
 
 export interface SimDeviceParts {
@@ -29,7 +32,7 @@ export class SimDevice {
   readonly #parts: SimDeviceParts;
   readonly #keys: StoreKeys;
   readonly #pickleKey: Secret;
-  #party: Party | undefined;
+  #founder: Founder | undefined;
   messenger: Messenger | undefined;
   #account: Account | undefined;
   #keystore: Keystore | undefined;
@@ -62,13 +65,23 @@ export class SimDevice {
     const account = this.#parts.engine.createAccount();
     const keystore = await createSealedKeystore(this.#storeParts());
     await keystore.commit([{ kind: 'account', key: 'self', put: account.pickle(this.#pickleKey) }]);
-    const keys = account.keys;
-    this.#party = { id: deriveDeviceId(nodePrimitives.hash, keys), keys };
-    account.dispose();
+    const { keys } = account;
+    this.#founder = {
+      self: { id: deriveDeviceId(nodePrimitives.hash, keys), keys },
+      account,
+      name: this.name,
+    };
     await keystore.close();
   }
 
-  async start(view: MeshView): Promise<void> {
+  /** Makes this the mesh that the device is in. */
+  async enter(membership: Membership): Promise<void> {
+    const keystore = await openSealedKeystore(this.#storeParts());
+    await keystore.commit(logChanges(keystore, membership));
+    await keystore.close();
+  }
+
+  async start(): Promise<void> {
     const opened = await openSealedKeystore(this.#storeParts());
     const keystore = this.#watch(opened);
     this.#keystore = keystore;
@@ -91,7 +104,7 @@ export class SimDevice {
       self: this.party,
       account,
       pickleKey: this.#pickleKey,
-      view: { ...view, peers: view.peers.filter((peer) => peer.id !== this.party.id) },
+      membership: await loadMesh(nodePrimitives.hash, keystore),
       fatal: (error) => {
         this.fatal = error;
       },
@@ -120,8 +133,13 @@ export class SimDevice {
   }
 
   get party(): Party {
-    if (this.#party === undefined) throw new Error('the device was not made yet');
-    return this.#party;
+    return this.founder.self;
+  }
+
+  /** Its keys, for what it signs while it does not run. */
+  get founder(): Founder {
+    if (this.#founder === undefined) throw new Error('the device was not made yet');
+    return this.#founder;
   }
 
   get running(): boolean {

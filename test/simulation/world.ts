@@ -9,11 +9,10 @@ import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
-import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { decodeEnvelope } from '../../src/entities/wire/envelope.ts';
 import { decodeCore, decodeParcel } from '../../src/entities/wire/parcel.ts';
-import type { MeshView } from '../../src/usecases/messaging/messenger.ts';
 import { CONTENT_NONCE } from '../../src/usecases/messaging/sealing.ts';
+import { foundMesh } from '../support/found-mesh.ts';
 import { Mallory, type Packet } from './mallory.ts';
 import { Seeded } from './seeded.ts';
 import { SimDevice } from './sim-device.ts';
@@ -74,7 +73,6 @@ class World {
   readonly #mallory: Mallory;
   #engine: WatchedEngine | undefined;
   #devices: SimDevice[] = [];
-  #view: MeshView | undefined;
   readonly #promised = new Map<string, Promised>();
   readonly #rolledBack = new Set<SimDevice>();
   #order = 0;
@@ -130,17 +128,18 @@ class World {
       await device.make();
       this.#devices.push(device);
     }
-    const mesh = toHex(this.#seeded.bytes(32)) as MeshId;
-    const peers = this.#devices.map((device) => device.party);
-    this.#view = { mesh, peers, digest: this.#seeded.bytes(32), heads: [] };
+    const random = (length: number) => this.#seeded.bytes(length);
+    const founders = this.#devices.map(({ founder }) => founder);
+    const now = Math.floor(this.#clock.now());
+    const membership = foundMesh({ engine: this.#engine, now, random }, founders);
+    for (const device of this.#devices) await device.enter(membership);
     for (const device of this.#devices) await this.#start(device);
     await this.#settle();
   }
 
   async #start(device: SimDevice): Promise<void> {
-    if (this.#view === undefined) throw new Error('not built');
     this.#startedAt.set(device.party.id, ++this.#ticks);
-    await device.start(this.#view);
+    await device.start();
     this.#say('start', device.name);
   }
 
@@ -338,6 +337,8 @@ class World {
     const decoded = decodeEnvelope(packet.bytes);
     if ('refused' in decoded) return this.#fail(`a device sent what cannot be read: ${decoded.refused}`);
     const { envelope } = decoded.ok;
+    // Notices go to devices with which nothing is shared any more.
+    if (envelope.kind === 'notice' || envelope.kind === 'pairing') return;
     const pair = sender?.committed.get(packet.to);
     if (pair === undefined) return this.#fail('a packet left before anything about its pair was committed');
     if (envelope.kind !== 'sealed') {

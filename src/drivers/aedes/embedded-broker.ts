@@ -12,6 +12,8 @@ import { Aedes, type AedesPublishPacket, type AuthenticateError, type Client } f
 import { MeshError } from '../../entities/errors.ts';
 import { PacketGuard } from '../mqtt/packet-guard.ts';
 import { DEFAULT_TOPIC_PREFIX, isUsablePrefix } from '../mqtt/settings.ts';
+import { isLoopback } from './address.ts';
+import type { KeyAndCertificate } from './certificate.ts';
 import type { Login } from './login.ts';
 import { Rules } from './rules.ts';
 import { type QueueCaps, SessionMemory } from './session-memory.ts';
@@ -20,8 +22,8 @@ export interface EmbeddedBrokerSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** PEM. Required for every address but the loopback. */
-  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  /** Required for every address but the loopback. */
+  readonly tls?: KeyAndCertificate | undefined;
   readonly logins: Iterable<Login>;
   readonly topicPrefix?: string | undefined;
   readonly limits?: Partial<BrokerLimits> | undefined;
@@ -64,6 +66,8 @@ export interface EmbeddedBroker {
   addLogin(login: Login): void;
   /** From now on it is worth nothing: its connection ends, its queue is gone. */
   removeLogin(name: string): void;
+  /** All inboxes move. Every connection ends, and what was queued under the old prefix is gone. */
+  setTopicPrefix(topicPrefix: string | undefined): void;
   status(): BrokerStatus;
   /** Ends all connections and gives the port back. What was queued is gone. */
   stop(): Promise<void>;
@@ -103,8 +107,7 @@ class AedesBroker implements EmbeddedBroker {
   #refused = 0;
 
   constructor(settings: EmbeddedBrokerSettings) {
-    const prefix = settings.topicPrefix ?? DEFAULT_TOPIC_PREFIX;
-    if (!isUsablePrefix(prefix)) throw new MeshError('broker-topic-prefix-invalid');
+    const prefix = usablePrefix(settings.topicPrefix);
     if (settings.tls === undefined && !isLoopback(settings.host)) {
       throw new MeshError('embedded-broker-needs-tls', { host: settings.host });
     }
@@ -149,6 +152,14 @@ class AedesBroker implements EmbeddedBroker {
     this.#rules.remove(name);
     this.#hangUp(name);
     this.#memory.forget(name);
+  }
+
+  setTopicPrefix(topicPrefix: string | undefined): void {
+    const prefix = usablePrefix(topicPrefix);
+    if (prefix === this.#rules.prefix) return;
+    this.#rules.prefix = prefix;
+    for (const guest of this.#guests) guest.socket.destroy();
+    this.#memory.forgetAll();
   }
 
   status(): BrokerStatus {
@@ -262,11 +273,14 @@ class AedesBroker implements EmbeddedBroker {
   }
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+/** Throws `broker-topic-prefix-invalid`. */
+function usablePrefix(topicPrefix: string | undefined): string {
+  const prefix = topicPrefix ?? DEFAULT_TOPIC_PREFIX;
+  if (!isUsablePrefix(prefix)) throw new MeshError('broker-topic-prefix-invalid');
+  return prefix;
 }
 
-function secureContext({ key, cert }: { readonly key: string; readonly cert: string }): SecureContext {
+function secureContext({ key, cert }: KeyAndCertificate): SecureContext {
   try {
     return createSecureContext({ key, cert, minVersion: 'TLSv1.2' });
   } catch (cause) {

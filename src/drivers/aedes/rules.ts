@@ -7,13 +7,14 @@ import { hashGiven, type Login } from './login.ts';
 const NOBODY = new Uint8Array(32);
 
 export class Rules {
-  readonly #prefix: string;
+  /** What stands before the device id in the topic of every inbox. */
+  prefix: string;
   readonly #logins = new Map<string, Login>();
   /** The one inbox of each invite's newcomer, once it has asked for it. */
   readonly #claimed = new Map<string, DeviceId>();
 
   constructor(prefix: string, logins: Iterable<Login>) {
-    this.#prefix = prefix;
+    this.prefix = prefix;
     for (const login of logins) this.add(login);
   }
 
@@ -70,7 +71,7 @@ export class Rules {
   }
 
   #inboxOwner(topic: string): DeviceId | undefined {
-    return topic.startsWith(this.#prefix) ? parseDeviceId(topic.slice(this.#prefix.length)) : undefined;
+    return topic.startsWith(this.prefix) ? parseDeviceId(topic.slice(this.prefix.length)) : undefined;
   }
 
   #isTaken(inbox: DeviceId): boolean {

@@ -61,6 +61,10 @@ export class SessionMemory {
     this.#sessions.delete(login);
   }
 
+  forgetAll(): void {
+    for (const login of [...this.#sessions.keys()]) this.forget(login);
+  }
+
   /** aedes insists on functions that are declared `async` here and below. */
   async setup(): Promise<void> {
     // There is nothing to open.

@@ -1,45 +1,10 @@
 #!/usr/bin/env node
 /** The program. Commands load what they need when they run: one that finds a daemon needs next to nothing. */
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { ExitStatus, MeshError } from '../../entities/errors.ts';
 import { errorCode } from '../node/durable-file.ts';
-import type { Run } from './command.ts';
 import { type GlobalOptions, invocation, output } from './invocation.ts';
-
-type Define = (program: Command, run: Run) => void;
-
-/** Each in a file of its own, which is read when its name is among the words, or when help is wanted. */
-const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
-  init: async () => (await import('./commands/init.ts')).defineInit,
-  up: async () => (await import('./commands/up.ts')).defineUp,
-  send: async () => (await import('./commands/send.ts')).defineSend,
-  listen: async () => (await import('./commands/listen.ts')).defineListen,
-  outbox: async () => (await import('./commands/outbox.ts')).defineOutbox,
-  cancel: async () => (await import('./commands/outbox.ts')).defineCancel,
-  devices: async () => (await import('./commands/status.ts')).defineDevices,
-  status: async () => (await import('./commands/status.ts')).defineStatus,
-  config: async () => (await import('./commands/config.ts')).defineConfig,
-  key: async () => (await import('./commands/key.ts')).defineKey,
-};
-
-async function createProgram(words: readonly string[], run: Run): Promise<Command> {
-  const program = new Command('mesh')
-    .description("joins one person's devices into an end-to-end encrypted mesh over any MQTT broker")
-    .option('--home <dir>', 'the data directory of the device ($MESH_HOME)')
-    .option('--json', 'one JSON object per line on stdout, and nothing else')
-    .option('--quiet', 'no remarks on stderr')
-    .option('-v, --verbose', 'say more on stderr')
-    .option('--key-file <file>', 'unlock the store with this key file ($MESH_KEY_FILE)')
-    .option('--passphrase-file <file>', 'unlock it with the first line of this file ($MESH_PASSPHRASE_FILE)')
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeErr: () => undefined })
-    .helpCommand(false)
-    .exitOverride();
-  const names = Object.keys(COMMANDS);
-  const meant = names.filter((name) => words.includes(name));
-  for (const name of meant.length > 0 ? meant : names) (await COMMANDS[name]?.())?.(program, run);
-  return program;
-}
+import { createProgram } from './program.ts';
 
 async function main(argv: readonly string[]): Promise<ExitStatus> {
   let status: ExitStatus = ExitStatus.done;

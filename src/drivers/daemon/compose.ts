@@ -6,7 +6,7 @@ import { createMethods } from '../../adapters/api/methods.ts';
 import { type BrokerLine, createBrokerLine } from '../../adapters/broker-line.ts';
 import type { UnlockSecret } from '../../adapters/keystore/slot.ts';
 import type { MethodTable } from '../../adapters/rpc/server.ts';
-import { fromHex, toHex } from '../../entities/bytes.ts';
+import { toHex } from '../../entities/bytes.ts';
 import { parseCertificatePin } from '../../entities/certificate-pin.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
@@ -14,29 +14,21 @@ import type { Membership } from '../../entities/roster/membership.ts';
 import { Secret } from '../../entities/secret.ts';
 import { utf8 } from '../../entities/text.ts';
 import { loadDevice } from '../../usecases/device/load-device.ts';
-import { loadMesh, viewOf } from '../../usecases/membership/load-mesh.ts';
+import { loadMesh } from '../../usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../../usecases/messaging/messenger.ts';
-import type { Keystore, RecordKind } from '../../usecases/ports/keystore.ts';
+import type { RecordKind } from '../../usecases/ports/keystore.ts';
 import type { Transport } from '../../usecases/ports/transport.ts';
-import {
-  CLIENT_ID,
-  createSettings,
-  EMBEDDED_SECRET,
-  type Settings,
-  splitUrls,
-} from '../../usecases/settings.ts';
-import type { EmbeddedBroker } from '../aedes/embedded-broker.ts';
+import { CLIENT_ID, createSettings, type Settings, splitUrls } from '../../usecases/settings.ts';
 import type { KnownVersions, MqttSettings } from '../mqtt/settings.ts';
 import { nodeClock } from '../node/clock.ts';
 import { openKeystore } from '../node/open-keystore.ts';
 import { nodePrimitives } from '../node/primitives.ts';
 import { nodeRandomness } from '../node/randomness.ts';
 import { loadEngine } from '../vodozemac/load-node.ts';
-import { deviceLogins, embeddedLogin } from './embedded.ts';
+import { type Embedded, type EmbeddedAddress, openEmbedded } from './embedded.ts';
 import { VERSION } from './version.ts';
 
 export const VERIFIED_AT_OPEN: readonly RecordKind[] = ['identity', 'account', 'entry', 'setting', 'pair'];
-const EMBEDDED_SECRET_BYTES = 32;
 /** How long the broker has been quiet when what it held for us counts as handed over. */
 const QUIET_PAUSE = 40;
 const QUIET_LIMIT = 5000;
@@ -45,7 +37,7 @@ export interface ComposeOptions {
   readonly home: string;
   readonly unlock: UnlockSecret;
   readonly host: 'daemon' | 'one-shot';
-  readonly embeddedBroker?: { readonly host: string; readonly port: number } | undefined;
+  readonly embeddedBroker?: EmbeddedAddress | undefined;
   /** Called once: the process has to end, and nothing more may be written. */
   readonly fatal: (error: unknown) => void;
   readonly handOver: () => void;
@@ -58,8 +50,8 @@ export interface RunningDevice {
   readonly line: BrokerLine;
   readonly settings: Settings;
   readonly methods: MethodTable;
-  /** The address of the embedded broker, where there is one. */
-  readonly embeddedBroker: string | undefined;
+  /** Where there is one. */
+  readonly embeddedBroker: Embedded | undefined;
   /** Connects. A second call does nothing. */
   goOnline(): void;
   /** Ends in good order and gives the store back. */
@@ -97,10 +89,19 @@ async function compose(
   const membership = await loadMesh(hash, keystore);
 
   const guests =
-    embeddedBroker === undefined ? undefined : await openEmbedded(keystore, membership, embeddedBroker);
-  if (guests !== undefined) undo.push(() => guests.broker.stop());
+    embeddedBroker === undefined
+      ? undefined
+      : await openEmbedded(keystore, {
+          ...embeddedBroker,
+          self: device.self.id,
+          members: membership.roster.members,
+        });
+  if (guests !== undefined) undo.push(() => guests.stop());
 
-  const settings = createSettings(keystore, () => line.renew());
+  const settings = createSettings(keystore, async (key) => {
+    if (key === 'topic-prefix') guests?.setTopicPrefix(await settings.get(key));
+    await line.renew();
+  });
   const versions: KnownVersions = new Map();
   const platform = { clock: nodeClock, randomness: nodeRandomness, versions };
   const line: BrokerLine = createBrokerLine({
@@ -129,7 +130,7 @@ async function compose(
     self: device.self,
     account: device.account,
     pickleKey: device.pickleKey,
-    view: viewOf(membership, device.self.id),
+    membership,
     fatal,
   });
   undo.push(() => messenger.close());
@@ -171,7 +172,7 @@ async function compose(
     line,
     settings,
     methods,
-    embeddedBroker: guests?.address,
+    embeddedBroker: guests,
     goOnline,
     stop: undoAll,
     abandon: () => messenger.abandon(),
@@ -194,44 +195,4 @@ async function brokerSettings(settings: Settings): Promise<BrokerSettings> {
     pin: pin === undefined ? undefined : parseCertificatePin(pin),
     topicPrefix: await settings.get('topic-prefix'),
   };
-}
-
-interface Embedded {
-  readonly broker: EmbeddedBroker;
-  readonly address: string;
-  settingsFor(device: DeviceId, topicPrefix: string | undefined): BrokerSettings;
-}
-
-async function openEmbedded(
-  keystore: Pick<Keystore, 'read' | 'commit'>,
-  membership: Membership,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<Embedded> {
-  const secret = await embeddedSecret(keystore);
-  const { mac } = nodePrimitives;
-  const { startBroker } = await import('../aedes/embedded-broker.ts');
-  const broker = await startBroker({
-    host,
-    port,
-    logins: deviceLogins(mac, secret, membership.roster.members),
-    topicPrefix: await keystore.read('setting', 'topic-prefix'),
-  });
-  const address = `mqtt://${host.includes(':') ? `[${host}]` : host}:${broker.port}`;
-  return {
-    broker,
-    address,
-    settingsFor(device, topicPrefix) {
-      const { name, password } = embeddedLogin(mac, secret, device);
-      return { urls: [address], username: name, password, topicPrefix };
-    },
-  };
-}
-
-/** Made when it is first needed, and kept. */
-export async function embeddedSecret(keystore: Pick<Keystore, 'read' | 'commit'>): Promise<Secret> {
-  const kept = fromHex((await keystore.read('setting', EMBEDDED_SECRET)) ?? '');
-  if (kept?.length === EMBEDDED_SECRET_BYTES) return new Secret(kept);
-  const fresh = nodeRandomness(EMBEDDED_SECRET_BYTES);
-  await keystore.commit([{ kind: 'setting', key: EMBEDDED_SECRET, put: toHex(fresh) }]);
-  return new Secret(fresh);
 }

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../adapters/rpc/protocol.ts';
 import { ExitStatus, MeshError } from '../../entities/errors.ts';
 import type { ComposeOptions } from './compose.ts';
+import { announcement } from './embedded.ts';
 import { type Host, type HostOptions, openHost } from './host.ts';
 import type { Log } from './log.ts';
 
@@ -48,7 +49,7 @@ export async function runDaemon({
   const options: HostOptions = { home, unlock, host: 'daemon', embeddedBroker, fatal, bug: fatal };
   // A signal during the start has to wait for it: it takes less than what a stop may take.
   const { device, release } = await obtain(() => openHost(options));
-  const broker = device.embeddedBroker ?? (await device.settings.get('broker'));
+  const broker = device.embeddedBroker?.ownUrl ?? (await device.settings.get('broker'));
   if (broker === undefined) {
     await release(0);
     throw new MeshError('broker-url-missing');
@@ -75,7 +76,14 @@ export async function runDaemon({
   });
   const members = device.membership().roster.members.size;
   log.info({ device: device.deviceId, members }, 'ready');
-  tell({ event: 'ready', deviceId: device.deviceId, broker, members });
+  const { embeddedBroker: embedded } = device;
+  tell({
+    event: 'ready',
+    deviceId: device.deviceId,
+    broker,
+    members,
+    ...(embedded === undefined ? {} : { embeddedBroker: announcement(embedded) }),
+  });
   device.goOnline();
 
   const outcome = await ended;

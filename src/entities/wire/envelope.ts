@@ -1,7 +1,8 @@
 /**
  * The envelope: what the broker sees. One version byte, then one CBOR array whose first item is the kind.
  *
- * Every kind names its sender and carries a number that its sender never uses twice, under its authenticator.
+ * Every kind names its sender and carries a number under its authenticator. Of devices that know each other it is
+ * one that the sender never uses twice; in a pairing it is the step, which is answered alike however often it comes.
  * An envelope says nothing about its recipient: that is bound into what is authenticated (see `pair-keys`).
  */
 import { concat } from '../bytes.ts';
@@ -18,10 +19,14 @@ export const SIGNATURE_BYTES = 64;
 /** Sixty-four KiB of payload, what surrounds it, and the padding. */
 export const MAX_ENVELOPE_BYTES = 160 * 1024;
 export const MAX_RESERVED_KEYS = 5;
+export const PAIRING_MAC_BYTES = 32;
+export const PAIRING_ABORT = 7;
+export const MAX_NOTICE_ENTRIES = 16;
+export const MAX_NOTICE_ENTRY_BYTES = 32 * 1024;
 const MAX_ATTACHED = 65;
 const MAX_TAGS = 8;
 
-const KIND = { sealed: 1, initial: 2, greeting: 3, request: 4, answer: 5 } as const;
+const KIND = { sealed: 1, initial: 2, greeting: 3, request: 4, answer: 5, notice: 6, pairing: 7 } as const;
 
 /** A message in a session that both ends have used, under the pair's MAC. */
 export interface SealedEnvelope {
@@ -81,7 +86,38 @@ export interface AnswerEnvelope {
   readonly signature: Uint8Array;
 }
 
-export type Envelope = SealedEnvelope | InitialEnvelope | GreetingEnvelope | RequestEnvelope | AnswerEnvelope;
+/** "You are no longer a member, and these entries of the membership log say so." */
+export interface NoticeEnvelope {
+  readonly kind: 'notice';
+  readonly from: DeviceId;
+  readonly serial: number;
+  readonly entries: readonly Uint8Array[];
+  readonly signature: Uint8Array;
+}
+
+/** A step of a pairing, under a key that follows from the secret of the invite: see `pairing`. */
+export interface PairingEnvelope {
+  readonly kind: 'pairing';
+  readonly from: DeviceId;
+  readonly step: PairingStep;
+  /** Which invite. */
+  readonly tag: Uint8Array;
+  readonly body: Uint8Array;
+  /** The whole of it: whoever holds the link makes a pairing's first messages, so nothing is saved here. */
+  readonly mac: Uint8Array;
+}
+
+/** One to six in the order of the pairing, seven for whoever gives it up. */
+export type PairingStep = 1 | 2 | 3 | 4 | 5 | 6 | typeof PAIRING_ABORT;
+
+export type Envelope =
+  | SealedEnvelope
+  | InitialEnvelope
+  | GreetingEnvelope
+  | RequestEnvelope
+  | AnswerEnvelope
+  | NoticeEnvelope
+  | PairingEnvelope;
 export type EnvelopeKind = Envelope['kind'];
 
 /** An envelope that still lacks its authenticator. */
@@ -113,8 +149,15 @@ export function encodeEnvelope(envelope: Unsealed, seal: (covered: Uint8Array) =
   return packet;
 }
 
-function authenticatorBytes(kind: EnvelopeKind): number {
-  return kind === 'sealed' ? MAC_BYTES : SIGNATURE_BYTES;
+export function authenticatorBytes(kind: EnvelopeKind): number {
+  switch (kind) {
+    case 'sealed':
+      return MAC_BYTES;
+    case 'pairing':
+      return PAIRING_MAC_BYTES;
+    default:
+      return SIGNATURE_BYTES;
+  }
 }
 
 function fields(envelope: Unsealed): readonly Value[] {
@@ -137,6 +180,10 @@ function fields(envelope: Unsealed): readonly Value[] {
       return [...head, envelope.serial, envelope.nonce];
     case 'answer':
       return [...head, envelope.serial, envelope.nonce, envelope.keys];
+    case 'notice':
+      return [...head, envelope.serial, envelope.entries];
+    case 'pairing':
+      return [...head, envelope.step, envelope.tag, envelope.body];
   }
 }
 
@@ -209,7 +256,27 @@ const readers: Readonly<Record<number, Reader>> = {
     if ('refused' in keys) return keys;
     return { ok: { kind: 'answer', from, serial, nonce, keys: keys.ok, signature } };
   },
+  [KIND.notice]: (from, serial, rest) => {
+    const [entries, signature] = rest;
+    if (rest.length !== 2 || !isBytes(signature, SIGNATURE_BYTES)) return MALFORMED;
+    if (!isListOf(entries, MAX_NOTICE_ENTRIES, isNoticeEntry) || entries.length === 0) return MALFORMED;
+    return { ok: { kind: 'notice', from, serial, entries, signature } };
+  },
+  [KIND.pairing]: (from, step, rest) => {
+    const [tag, body, mac] = rest;
+    if (rest.length !== 3 || !isPairingStep(step) || !isBytes(tag, TAG_BYTES)) return MALFORMED;
+    if (!isBytes(body) || !isBytes(mac, PAIRING_MAC_BYTES)) return MALFORMED;
+    return { ok: { kind: 'pairing', from, step, tag, body, mac } };
+  },
 };
+
+function isPairingStep(step: number): step is PairingStep {
+  return step >= 1 && step <= PAIRING_ABORT;
+}
+
+function isNoticeEntry(value: Value): value is Uint8Array {
+  return isBytes(value) && value.length <= MAX_NOTICE_ENTRY_BYTES;
+}
 
 /** One to five different keys, each of them sound. */
 export function readKeys(

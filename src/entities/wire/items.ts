@@ -100,15 +100,21 @@ export interface EntriesItem {
   readonly entries: readonly Uint8Array[];
 }
 
+/** Hashes of entries that the sender would like to have. */
+export interface WantedItem {
+  readonly kind: 'wanted';
+  readonly hashes: readonly Uint8Array[];
+}
+
 /** A kind that this version does not know, which is passed over. */
 export interface UnknownItem {
   readonly kind: 'unknown';
 }
 
-export type Item = BatchItem | AckItem | HelloItem | KeysItem | EntriesItem | UnknownItem;
+export type Item = BatchItem | AckItem | HelloItem | KeysItem | EntriesItem | WantedItem | UnknownItem;
 export type ItemRefusal = 'item-malformed' | KeyRefusal | 'envelope-malformed';
 
-const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5 } as const;
+const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5, wanted: 6 } as const;
 
 export function itemFields(item: Item): readonly Value[] {
   switch (item.kind) {
@@ -149,6 +155,8 @@ export function itemFields(item: Item): readonly Value[] {
       return [ITEM.keys, item.keys];
     case 'entries':
       return [ITEM.entries, item.entries];
+    case 'wanted':
+      return [ITEM.wanted, item.hashes];
     case 'unknown':
       throw new Error('an item of an unknown kind is never sent');
   }
@@ -175,6 +183,12 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
       const [entries] = rest;
       if (rest.length !== 1 || !isListOf(entries, MAX_ENTRIES, isBytes)) return MALFORMED;
       return { ok: { kind: 'entries', entries } };
+    }
+    case ITEM.wanted: {
+      const [hashes] = rest;
+      const isHash = (value: Value): value is Uint8Array => isBytes(value, 32);
+      if (rest.length !== 1 || !isListOf(hashes, MAX_ENTRIES, isHash)) return MALFORMED;
+      return { ok: { kind: 'wanted', hashes } };
     }
     default:
       return { ok: { kind: 'unknown' } };

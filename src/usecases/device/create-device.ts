@@ -58,7 +58,7 @@ export function createDevice({ engine, hash, clock, randomness }: CreateDevicePo
           put: { name: name.ok, pickleKey: pickleKey.expose().slice(), createdAt },
         },
         { kind: 'account', key: 'self', put: account.pickle(pickleKey) },
-        { kind: 'entry', key: entry.hash, put: entry.bytes },
+        { kind: 'entry', key: entry.hash, put: { order: 0, bytes: entry.bytes } },
         { kind: 'setting', key: CLIENT_ID, put: toHex(randomness(CLIENT_ID_BYTES)) },
         ...[...settings].map(([key, put]): Change => ({ kind: 'setting', key, put })),
       ]);

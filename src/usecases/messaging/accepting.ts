@@ -46,9 +46,14 @@ export interface Accepting {
   acceptGathered(): void;
 }
 
+interface Gathered {
+  readonly draft: Draft;
+  readonly done: (result: Result<Receipt, SendRefusal>) => void;
+}
+
 export function createAccepting(office: Office, outbox: Outbox, ended: Ended): Accepting {
   const { cycle, peers, clock } = office;
-  let gathered: { readonly draft: Draft; readonly done: (receipt: Receipt) => void }[] = [];
+  let gathered: Gathered[] = [];
   /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
   const choosing = new Map<string, Promise<Result<Receipt, SendRefusal>>>();
   let lastChosen: Promise<void> = Promise.resolve();
@@ -87,7 +92,7 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
     const to: Peer[] = [];
     for (const id of new Set(request.to)) {
       const peer = peers.get(id);
-      if (peer === undefined) return { refused: 'unknown-recipient' };
+      if (peer === undefined || !office.isSibling(peer)) return { refused: 'unknown-recipient' };
       to.push(peer);
     }
     const sentAt = Math.floor(clock.now());
@@ -98,7 +103,7 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
   async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
     if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
     return new Promise((resolve) => {
-      gathered.push({ draft, done: (receipt) => resolve({ ok: receipt }) });
+      gathered.push({ draft, done: resolve });
       cycle.wake();
     });
   }
@@ -140,11 +145,18 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
 
     acceptGathered() {
       if (gathered.length === 0) return;
-      const accepted = gathered;
+      const accepted: { readonly draft: Draft; readonly done: Gathered['done'] }[] = [];
+      for (const { draft, done } of gathered) {
+        // Whoever was removed since the call is no recipient any more.
+        const to = draft.to.filter((peer) => !peer.gone);
+        if (to.length === 0) done({ refused: 'unknown-recipient' });
+        else accepted.push({ draft: { ...draft, to }, done });
+      }
       gathered = [];
+      if (accepted.length === 0) return;
       outbox.accept(accepted.map(({ draft }) => draft));
       cycle.afterwards(() => {
-        for (const { draft, done } of accepted) done(receiptOf(draft.id, outbox.find(draft.id)));
+        for (const { draft, done } of accepted) done({ ok: receiptOf(draft.id, outbox.find(draft.id)) });
       });
     },
   };

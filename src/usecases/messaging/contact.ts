@@ -10,6 +10,8 @@
  */
 import { equal, toHex } from '../../entities/bytes.ts';
 import { same } from '../../entities/outgoing-stream.ts';
+import { lastEntry } from '../../entities/roster/compose.ts';
+import type { Membership } from '../../entities/roster/membership.ts';
 import { retireSession, sessionToSendOn } from '../../entities/session-set.ts';
 import {
   type AnswerEnvelope,
@@ -18,6 +20,7 @@ import {
   type RequestEnvelope,
 } from '../../entities/wire/envelope.ts';
 import type { AckItem, HelloItem } from '../../entities/wire/items.ts';
+import type { Gossip } from './gossip.ts';
 import type { Office } from './office.ts';
 import { createOldCopy } from './old-copy.ts';
 import type { Outbox } from './outbox.ts';
@@ -69,11 +72,23 @@ export interface Contact {
   checkWithheld(): void;
 }
 
-export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets, sealing: Sealing): Contact {
+export interface ContactParts {
+  readonly office: Office;
+  readonly outbox: Outbox;
+  readonly ratchets: Ratchets;
+  readonly sealing: Sealing;
+  readonly membership: () => Membership;
+  /** Made after this, because it greets. */
+  readonly gossip: () => Pick<Gossip, 'onHello'>;
+}
+
+export function createContact(parts: ContactParts): Contact {
+  const { office, outbox, ratchets, sealing, membership, gossip } = parts;
   const { clock } = office;
   const oldCopy = createOldCopy(office, outbox, ratchets, greet);
 
   function greet(peer: Peer): void {
+    if (peer.gone) return;
     peer.due.greeting = true;
     office.cycle.wake();
   }
@@ -91,9 +106,12 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
     });
   }
 
+  /** How much of its own chain of the membership log it has shown us. */
+  const chainOf = (peer: Peer): number => lastEntry(membership(), peer.id)?.sequence ?? 0;
+
   function asking(peer: Peer, by: 'greeting' | 'hello'): Uint8Array {
     const nonce = office.randomness(NONCE_BYTES);
-    const asked = { nonce, cursorThen: peer.cursor, by };
+    const asked = { nonce, by, cursorThen: peer.cursor, chainThen: chainOf(peer) };
     peer.contact.asked = [asked, ...peer.contact.asked].slice(0, MAX_ASKED);
     if (by === 'greeting') retryLater(peer);
     return nonce;
@@ -114,6 +132,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
   /** Records are out: unless they get through, the peer is asked, after pauses that double while they do not. */
   function watch(peer: Peer): void {
     const { contact } = peer;
+    if (peer.gone) return;
     if (contact.cancelRetry !== undefined || (peer.inFlight.length === 0 && !peer.full)) return;
     const through = peer.outgoing?.through ?? 0;
     contact.stalls = through === contact.stalledAt ? contact.stalls + 1 : 0;
@@ -223,6 +242,7 @@ export function createContact(office: Office, outbox: Outbox, ratchets: Ratchets
       }
       settleMarks(peer, hello, asked?.cursorThen);
       watch(peer);
+      gossip().onHello(peer, hello, asked);
       noteAnnounced(peer, hello.sending);
       if (hello.keysLeft <= RESERVE_LOW) peer.due.keys = true;
       if (hello.answering === null || asked?.by === 'greeting') peer.due.hello = { answering: hello.nonce };

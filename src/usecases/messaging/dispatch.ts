@@ -5,10 +5,11 @@
 import { NONCE_BYTES } from '../../entities/wire/envelope.ts';
 import type { BatchItem, Item } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
+import type { Gossip } from './gossip.ts';
 import type { Office } from './office.ts';
 import type { Outbox } from './outbox.ts';
-import { type Peer, toRecord } from './peer.ts';
-import { fillReserve, pairChanged, RESERVE_LOW, type Sealing } from './sealing.ts';
+import type { Peer } from './peer.ts';
+import { fillReserve, pairChanged, RESERVE_LOW, recordOf, type Sealing } from './sealing.ts';
 
 /** A stock broker drops silently what goes beyond a thousand packets queued for one receiver. */
 const MOST_IN_FLIGHT = 100;
@@ -30,13 +31,14 @@ export interface DispatchParts {
   readonly outbox: Outbox;
   readonly contact: Contact;
   readonly sealing: Sealing;
+  readonly gossip: Pick<Gossip, 'isDue' | 'itemsFor' | 'isFresh'>;
   readonly waiting: () => number;
   /** Whether the inbox takes another batch. */
   readonly hasRoom: () => boolean;
 }
 
 export function createDispatch(parts: DispatchParts): Dispatch {
-  const { office, outbox, contact, sealing, waiting, hasRoom } = parts;
+  const { office, outbox, contact, sealing, gossip, waiting, hasRoom } = parts;
   const { clock, cycle } = office;
 
   function mostInFlight(): number {
@@ -77,7 +79,16 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       if (due.ack.need === 'missing') due.hello ??= { answering: null };
       due.ack = undefined;
     }
-    const batch = peer.inFlight.length < mostInFlight() ? outbox.nextBatch(peer) : undefined;
+    if (gossip.isDue(peer) && canSeal(peer)) {
+      const about = gossip.itemsFor(peer);
+      // By themselves, and before all else: what is said next may build on them.
+      if (about.length > 0) {
+        publish(peer, sealed(peer, about), undefined);
+        return true;
+      }
+    }
+    const mayTalk = office.isSibling(peer) && gossip.isFresh() && peer.inFlight.length < mostInFlight();
+    const batch = mayTalk ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
       (batch !== undefined ||
@@ -85,15 +96,24 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         waiting() === 0 ||
         due.batchesSinceAck >= BATCHES_PER_ACK);
     if (batch === undefined && !acknowledges && due.hello === undefined && !due.keys) return false;
-    if (peer.sessions.sessions.length === 0 && !sealing.begin(peer)) {
-      if (peer.contact.requestNonce === undefined) due.request = true;
-      return false;
-    }
-    const packet = sealing.parcel(peer, itemsFor(peer, acknowledges, batch));
-    if (packet === undefined) throw new Error('a session was there a moment ago');
+    if (!canSeal(peer)) return false;
+    const packet = sealed(peer, itemsFor(peer, acknowledges, batch));
     if (batch !== undefined) offered(peer, batch);
     publish(peer, packet, batch);
     return batch !== undefined;
+  }
+
+  /** Sees to it that there will be a session, where there is none. */
+  function canSeal(peer: Peer): boolean {
+    if (peer.sessions.sessions.length > 0 || sealing.begin(peer)) return true;
+    if (peer.contact.requestNonce === undefined) peer.due.request = true;
+    return false;
+  }
+
+  function sealed(peer: Peer, items: readonly Item[]): Uint8Array {
+    const packet = sealing.parcel(peer, items);
+    if (packet === undefined) throw new Error('a session was there a moment ago');
+    return packet;
   }
 
   function itemsFor(peer: Peer, acknowledges: boolean, batch: BatchItem | undefined): readonly Item[] {
@@ -182,7 +202,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     }
     if (published === peer.outgoing.published) return;
     peer.outgoing = { ...peer.outgoing, published };
-    cycle.later('pair', peer.id, () => toRecord(peer));
+    cycle.later('pair', peer.id, () => recordOf(office, peer));
     for (let n = batch.first; n <= published; n++) outbox.notifyPublished(peer, n);
   }
 

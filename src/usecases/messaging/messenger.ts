@@ -3,27 +3,33 @@
  * is stored, subscribed to the transport last. Half of the file is what a messenger is; the other half puts it together.
  */
 import { toHex } from '../../entities/bytes.ts';
-import type { DeviceId } from '../../entities/device-id.ts';
+import { type DeviceId, deviceIdBytes } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
-import type { MeshId } from '../../entities/mesh-id.ts';
-import { type Party, pairContext } from '../../entities/pair-keys.ts';
+import type { Party } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
+import { hashBytes } from '../../entities/roster/entry.ts';
+import type { Membership } from '../../entities/roster/membership.ts';
+import type { Head } from '../../entities/roster/roster.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { SessionId } from '../../entities/session-set.ts';
 import { type HeadMark, MAX_PAYLOAD_BYTES, MAX_RECORDS, RUN_BYTES } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
+import { createMeshLog, type LogChange, type MeshLog } from '../membership/mesh-log.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
 import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
 import { type Accepting, createAccepting } from './accepting.ts';
-import { createContact } from './contact.ts';
+import { type Company, createCompany, loadPeers } from './company.ts';
+import { type Contact, createContact } from './contact.ts';
 import { createDispatch } from './dispatch.ts';
 import { createEnded, lastLot } from './ended.ts';
+import { createFarewell, type Farewell } from './farewell.ts';
+import { createGossip, type Gossip } from './gossip.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createIncidents } from './incidents.ts';
 import type { Addressee } from './lot.ts';
 import type { MessagingPorts, News, Office } from './office.ts';
 import { createOutbox, type Receipt } from './outbox.ts';
-import { newPeer, type Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRatchets } from './ratchets.ts';
 import { createReceiving } from './receive.ts';
@@ -31,24 +37,20 @@ import { createSealing } from './sealing.ts';
 
 const MINUTE = 60_000;
 
-export interface MeshView {
-  readonly mesh: MeshId;
-  readonly peers: readonly Party[];
-  readonly digest: Uint8Array;
-  readonly heads: readonly HeadMark[];
-}
-
 export interface MessengerParts extends MessagingPorts {
   readonly self: Party;
   readonly account: Account;
   readonly pickleKey: Secret;
-  readonly view: MeshView;
+  /** As the store has it. */
+  readonly membership: Membership;
   /** Called once: the state in memory can no longer be trusted, so the process has to end. */
   readonly fatal: (error: unknown) => void;
 }
 
 export interface Status {
   readonly online: boolean;
+  /** Content goes out only upon what was lately confirmed about the membership. */
+  readonly fresh: boolean;
   readonly counts: Readonly<Record<string, number>>;
   readonly peers: readonly {
     readonly deviceId: DeviceId;
@@ -78,6 +80,9 @@ export interface Messenger {
   /** Calls `listener` after each thing that happened; returns how to stop that. */
   listen(listener: (news: News) => void): () => void;
   status(): Status;
+  /** The membership log, as it stands and to be written to. */
+  readonly log: MeshLog;
+  readonly farewell: Pick<Farewell, 'standing' | 'answered'>;
   /** Lets the transport connect. */
   open(): void;
   /** Resolves when all that was begun is durable and shown. */
@@ -89,7 +94,8 @@ export interface Messenger {
 }
 
 export async function createMessenger(parts: MessengerParts): Promise<Messenger> {
-  const { keystore, clock, engine, transport, self, view } = parts;
+  const { keystore, clock, engine, transport, self, hash } = parts;
+  const { mesh } = parts.membership;
   const listeners = new Set<(news: News) => void>();
   const counts: Record<string, number> = {};
   const incidents = createIncidents(keystore);
@@ -115,13 +121,18 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     dispatch.prepare();
   }
 
-  const peers = new Map<DeviceId, Peer>();
-  for (const party of view.peers) {
-    const contexts = {
-      outContext: pairContext(parts.hash, view.mesh, self, party),
-      inContext: pairContext(parts.hash, view.mesh, party, self),
-    };
-    peers.set(party.id, newPeer(party.id, party.keys, contexts, await keystore.read('pair', party.id)));
+  const { roster } = parts.membership;
+  const peers: Map<DeviceId, Peer> = await loadPeers({ hash, mesh, self, keystore }, roster);
+  const log: MeshLog = createMeshLog({ ...parts, cycle, grown });
+
+  function grown(change: LogChange): void {
+    company.grown(change);
+    gossip.grown(change);
+    farewell.grown();
+    for (const id of change.now.forks.keys()) {
+      if (!change.before.forks.has(id)) office.report({ what: 'forked', device: id, count: 1 });
+    }
+    cycle.afterwards(() => office.tell({ kind: 'membership', change }));
   }
 
   const tell = (news: News): void => {
@@ -129,12 +140,13 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   };
   const office: Office = {
     ...parts,
-    mesh: view.mesh,
+    mesh,
     cycle,
     peers,
     run: parts.randomness(RUN_BYTES),
-    rosterDigest: () => view.digest,
-    heads: () => view.heads,
+    rosterDigest: () => log.membership().roster.digest,
+    heads: () => log.membership().roster.heads.map(headMark),
+    isSibling: (peer) => !peer.gone && peer.standing === 'member' && farewell.standing() === 'member',
     accountChanged() {
       cycle.change('account', 'self', () => parts.account.pickle(parts.pickleKey));
     },
@@ -164,7 +176,18 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const sealing = createSealing(office, ratchets);
   const outbox = createOutbox(office);
   const inbox = createInbox(office);
-  const contact = createContact(office, outbox, ratchets, sealing);
+  const contact: Contact = createContact({
+    office,
+    outbox,
+    ratchets,
+    sealing,
+    membership: log.membership,
+    gossip: () => gossip,
+  });
+  const { greet } = contact;
+  const farewell: Farewell = createFarewell(office, log);
+  const gossip: Gossip = createGossip({ office, log, greet, told: farewell.told });
+  const company: Company = createCompany({ office, peers, ratchets, outbox, greet });
   const quarantine = createQuarantine(office);
   const receiving = createReceiving({
     office,
@@ -173,15 +196,27 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     ratchets,
     contact,
     quarantine,
-    onEntries: () => office.count('entries-ignored'),
+    gossip,
+    farewell,
+    onPairing: () => office.count('pairing-ignored'),
   });
   const hasRoom = (): boolean => inbox.hasRoomFor(MAX_PAYLOAD_BYTES);
   const ended = createEnded(office);
   const accepting = createAccepting(office, outbox, ended);
-  const dispatch = createDispatch({ office, outbox, contact, sealing, waiting: receiving.waiting, hasRoom });
+  const dispatch = createDispatch({
+    office,
+    outbox,
+    contact,
+    sealing,
+    gossip,
+    waiting: receiving.waiting,
+    hasRoom,
+  });
 
   outbox.load(...(await storedLots(keystore)));
   await inbox.load();
+  await gossip.load();
+  await farewell.load();
   quarantine.load(await storedPoison(keystore));
   for (const peer of peers.values()) peer.cursor = (peer.outgoing?.published ?? 0) + 1;
 
@@ -227,12 +262,15 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       });
     },
     inbox,
+    log,
+    farewell,
     listen(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     status: () => ({
       online,
+      fresh: gossip.isFresh(),
       counts: { ...counts },
       peers: [...peers.values()].map((peer) => ({
         deviceId: peer.id,
@@ -272,6 +310,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     settled: cycle.settled,
     async close() {
       housekeeping.cancel();
+      gossip.stop();
       contact.disconnected();
       receiving.drain();
       cycle.change('running', 'self', () => Math.floor(runningTime()));
@@ -286,6 +325,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     abandon() {
       over = true;
       online = false;
+      gossip.stop();
       housekeeping.cancel();
       contact.disconnected();
       cycle.stop();
@@ -315,6 +355,10 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     }
     return poison;
   }
+}
+
+function headMark({ author, sequence, hash }: Head): HeadMark {
+  return { author: deviceIdBytes(author), sequence, hash: hashBytes(hash) };
 }
 
 export type { SendRefusal, SendRequest } from './accepting.ts';

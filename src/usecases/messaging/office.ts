@@ -9,6 +9,7 @@ import type { Party } from '../../entities/pair-keys.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { HeadMark } from '../../entities/wire/items.ts';
 import type { CommitCycle } from '../commit-cycle.ts';
+import type { LogChange } from '../membership/mesh-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Account, Engine } from '../ports/engine.ts';
 import type { Keystore } from '../ports/keystore.ts';
@@ -39,6 +40,8 @@ export interface Office extends MessagingPorts {
   /** Digest of the roster, for every parcel, and its heads, for hellos. */
   rosterDigest(): Uint8Array;
   heads(): readonly HeadMark[];
+  /** Whether this device and the peer are both members, so that messages pass between them. */
+  isSibling(peer: Peer): boolean;
   /** The account's keys changed: it goes into the next commit. */
   accountChanged(): void;
   /** Milliseconds that this device has been running, in all its runs: no jump of a clock changes it. */
@@ -64,7 +67,8 @@ export interface Incident {
     | 'inbox-full'
     | 'peer-inbox-full'
     | 'packet-too-large'
-    | 'not-allowed';
+    | 'not-allowed'
+    | 'forked';
   readonly device: DeviceId | null;
   readonly count: number;
 }
@@ -73,4 +77,10 @@ export type News =
   | { readonly kind: 'received'; readonly from: DeviceId; readonly batch: number }
   | { readonly kind: 'delivery'; readonly id: Uint8Array; readonly device: DeviceId }
   | { readonly kind: 'alive'; readonly device: DeviceId }
+  /** The roster changed. */
+  | { readonly kind: 'membership'; readonly change: LogChange }
+  /** This device was removed, or has left. */
+  | { readonly kind: 'removed'; readonly how: 'removed' | 'left' }
+  /** A member said that it knows that. */
+  | { readonly kind: 'farewell'; readonly answered: readonly DeviceId[] }
   | { readonly kind: 'incident'; readonly incident: Incident };

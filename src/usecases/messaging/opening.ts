@@ -21,6 +21,7 @@ import {
   type Envelope,
   type InitialEnvelope,
   type Opened,
+  type PairingEnvelope,
   type SealedEnvelope,
   TAG_BYTES,
 } from '../../entities/wire/envelope.ts';
@@ -50,7 +51,7 @@ export type OpeningRefusal =
   | 'secret-mismatch'
   | ParcelRefusal;
 
-type Signed = Exclude<Envelope, SealedEnvelope>;
+type Signed = Exclude<Envelope, SealedEnvelope | PairingEnvelope>;
 
 /** Checks number and signature of a signed envelope, and notes its number. */
 export function checkSigned(

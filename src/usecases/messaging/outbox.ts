@@ -69,6 +69,8 @@ export interface Outbox {
   notifyPublished(peer: Peer, number: number): void;
   cancel(id: Uint8Array): readonly Addressee[];
   expire(now: number): void;
+  /** Ends all that waits for a peer that was removed. */
+  abandon(peer: Peer): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
   load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
@@ -369,6 +371,20 @@ export function createOutbox(office: Office): Outbox {
           end(addressee, 'expired', null);
           lotChanged(addressee.lot);
         }
+      }
+    },
+
+    abandon(peer) {
+      const { pending } = peer;
+      peer.pending = [];
+      peer.inFlight = [];
+      for (const addressee of pending) {
+        if (!addressee.over) {
+          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
+          end(addressee, 'failed', 'revoked');
+        }
+        lotChanged(addressee.lot);
+        settled(addressee);
       }
     },
 

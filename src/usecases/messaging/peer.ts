@@ -4,6 +4,8 @@ import type { IncomingStream } from '../../entities/incoming-stream.ts';
 import type { AgreementKey, DeviceKeys } from '../../entities/keys.ts';
 import { parseAgreementKey } from '../../entities/keys.ts';
 import type { OutgoingStream } from '../../entities/outgoing-stream.ts';
+import type { Party } from '../../entities/pair-keys.ts';
+import type { EntryHash } from '../../entities/roster/entry.ts';
 import { Secret } from '../../entities/secret.ts';
 import { nothingSeen, type SeenNumbers } from '../../entities/seen-numbers.ts';
 import { noSessions, type SessionId, type SessionSet } from '../../entities/session-set.ts';
@@ -17,6 +19,13 @@ export interface Peer {
   /** `pairContext`, from us to them and from them to us. */
   readonly outContext: Uint8Array;
   readonly inContext: Uint8Array;
+  /**
+   * `void`: nobody removed it, but its additions have lost their force. It is told what members know, and nothing
+   * else goes to it or is taken from it.
+   */
+  standing: 'member' | 'void';
+  /** It was removed: whatever still holds this object is too late. */
+  gone: boolean;
 
   // Durable: see PairRecord.
   sessions: SessionSet;
@@ -47,6 +56,7 @@ export interface Peer {
   gatheringIds: boolean;
   readonly due: Due;
   readonly contact: Contact;
+  readonly gossip: PeerGossip;
   readonly budget: { tokens: number; filledAt: number };
   /** It has no room for more; nothing is sent until it says otherwise. */
   full: boolean;
@@ -70,10 +80,34 @@ export interface Due {
   answer: { nonce: Uint8Array } | undefined;
 }
 
+/** What this device and the peer know of each other's membership logs. */
+export interface PeerGossip {
+  /** Entries that it is to be sent. */
+  queue: Set<EntryHash>;
+  /** Its roster's digest, as it stood in the last thing that it said. */
+  digest: Uint8Array | undefined;
+  /** When it may be asked again why its digest differs, and how often it was. */
+  askNotBefore: number;
+  asks: number;
+  /** The digests that were compared when it was last asked. */
+  asked: string;
+  /** It was sent what we were told of our own removal; again with every hello. */
+  told: boolean;
+}
+
+/** What we asked and wait for. */
+export interface Question {
+  readonly nonce: Uint8Array;
+  readonly by: 'greeting' | 'hello';
+  /** All numbers below had been sent before. */
+  readonly cursorThen: number;
+  /** How many entries of its own chain of the membership log it had shown us before. */
+  readonly chainThen: number;
+}
+
 export interface Contact {
   lastHeard: number | undefined;
-  /** What we asked and wait for. `cursorThen`: all numbers below had been sent before. */
-  asked: { readonly nonce: Uint8Array; readonly cursorThen: number; readonly by: 'greeting' | 'hello' }[];
+  asked: Question[];
   attempts: number;
   cancelRetry: (() => void) | undefined;
   requestNonce: Uint8Array | undefined;
@@ -93,15 +127,17 @@ export interface Contact {
 }
 
 export function newPeer(
-  id: DeviceId,
-  keys: DeviceKeys,
+  { id, keys }: Party,
   contexts: { readonly outContext: Uint8Array; readonly inContext: Uint8Array },
+  standing: Peer['standing'],
   record: PairRecord | undefined,
 ): Peer {
   return {
     id,
     keys,
     ...contexts,
+    standing,
+    gone: false,
     ...(record === undefined ? blank() : fromRecord(record)),
     envelopeKeys: new Map(),
     spentKeys: [],
@@ -138,6 +174,7 @@ export function newPeer(
       goBackNotBefore: 0,
       announced: undefined,
     },
+    gossip: { queue: new Set(), digest: undefined, askNotBefore: 0, asks: 0, asked: '', told: false },
     budget: { tokens: SIGNATURE_BURST, filledAt: 0 },
     full: false,
     toldFull: false,

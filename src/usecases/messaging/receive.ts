@@ -5,10 +5,12 @@
 import { toHex } from '../../entities/bytes.ts';
 import { type Arrival, arrive, REMEMBERED_OUTCOMES } from '../../entities/incoming-stream.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
-import { decodeEnvelope, type Opened } from '../../entities/wire/envelope.ts';
+import { decodeEnvelope, type Opened, type PairingEnvelope } from '../../entities/wire/envelope.ts';
 import type { AckItem, BatchItem, Item } from '../../entities/wire/items.ts';
 import type { ContentRecord } from '../../entities/wire/records.ts';
 import type { Contact } from './contact.ts';
+import type { Farewell } from './farewell.ts';
+import type { Gossip } from './gossip.ts';
 import type { Inbox } from './inbox.ts';
 import type { Office } from './office.ts';
 import { checkSigned, openParcel } from './opening.ts';
@@ -39,12 +41,13 @@ export interface ReceivingParts {
   readonly ratchets: Ratchets;
   readonly contact: Contact;
   readonly quarantine: Quarantine;
-  /** Entries of the membership log arrived. */
-  readonly onEntries: (peer: Peer, entries: readonly Uint8Array[]) => void;
+  readonly gossip: Pick<Gossip, 'onEntries' | 'onWanted' | 'onDigest'>;
+  readonly farewell: Pick<Farewell, 'onStranger' | 'onNotice'>;
+  readonly onPairing: (envelope: PairingEnvelope, covered: Uint8Array) => void;
 }
 
 export function createReceiving(parts: ReceivingParts): Receiving {
-  const { office, outbox, inbox, ratchets, contact, quarantine, onEntries } = parts;
+  const { office, outbox, inbox, ratchets, contact, quarantine, gossip, farewell, onPairing } = parts;
   const queue: Uint8Array[] = [];
   let head = 0;
   let queuedBytes = 0;
@@ -86,12 +89,14 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   function open(packet: Uint8Array): void {
     const decoded = decodeEnvelope(packet);
     if ('refused' in decoded) return office.count(decoded.refused);
-    const { envelope } = decoded.ok;
+    const { envelope, covered } = decoded.ok;
+    // From somebody who is to become a peer, or is not to.
+    if (envelope.kind === 'pairing') return onPairing(envelope, covered);
     const peer = office.peers.get(envelope.from);
-    if (peer === undefined) return office.count('sender-unknown');
+    if (peer === undefined) return farewell.onStranger(envelope.from);
     if (envelope.kind === 'sealed' || envelope.kind === 'initial')
       return openSealed(peer, decoded.ok, packet);
-    const checked = checkSigned(office, peer, envelope, decoded.ok.covered);
+    const checked = checkSigned(office, peer, envelope, covered);
     if ('refused' in checked) return office.count(checked.refused);
     switch (envelope.kind) {
       case 'greeting':
@@ -102,6 +107,8 @@ export function createReceiving(parts: ReceivingParts): Receiving {
         return contact.onRequest(peer, envelope);
       case 'answer':
         return contact.onAnswer(peer, envelope);
+      case 'notice':
+        return farewell.onNotice(peer, envelope);
     }
   }
 
@@ -125,7 +132,12 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     }
     contact.heard(peer);
     peer.contact.rekeys = 0;
-    for (const item of parcel.ok.items) take(peer, item);
+    for (const item of parcel.ok.items) {
+      // What one item says may have removed the sender.
+      if (peer.gone) return;
+      take(peer, item);
+    }
+    if (!peer.gone) gossip.onDigest(peer, parcel.ok.roster);
   }
 
   function giveUpSession(peer: Peer, session: SessionId, name: string): void {
@@ -151,7 +163,9 @@ export function createReceiving(parts: ReceivingParts): Receiving {
         );
         return pairChanged(office, peer);
       case 'entries':
-        return onEntries(peer, item.entries);
+        return gossip.onEntries(peer, item.entries);
+      case 'wanted':
+        return gossip.onWanted(peer, item.hashes);
       case 'unknown':
         return office.count('item-unknown');
     }
@@ -166,6 +180,8 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   }
 
   function takeBatch(peer: Peer, batch: BatchItem): void {
+    // Sent again once it is one of us again; what nobody vouches for is not even acknowledged.
+    if (!office.isSibling(peer)) return office.count('sender-not-member');
     if (batch.moved && !knowsIds(peer)) {
       if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
       return office.count('batch-waits-for-ids');
@@ -270,6 +286,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     new Promise<void>((resolve) => office.cycle.afterwards(resolve))
       .then(() => inbox.idsFrom(peer.id))
       .then((ids) => {
+        if (peer.gone) return;
         peer.receivedIds = ids;
         peer.gatheringIds = false;
         const waited = [...peer.early.values()].sort((a, b) => a.first - b.first);

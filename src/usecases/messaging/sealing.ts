@@ -15,6 +15,7 @@ import {
 import { encodeEnvelope, TAG_BYTES, type Unsealed, WIRE_VERSION } from '../../entities/wire/envelope.ts';
 import type { Item } from '../../entities/wire/items.ts';
 import { encodeCore, encodeParcel, LARGEST_INSIDE, SALT_BYTES } from '../../entities/wire/parcel.ts';
+import type { PairRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 import { type Peer, toRecord } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
@@ -33,7 +34,12 @@ export interface Sealing {
 }
 
 export function pairChanged(office: Office, peer: Peer): void {
-  office.cycle.change('pair', peer.id, () => toRecord(peer));
+  office.cycle.change('pair', peer.id, () => recordOf(office, peer));
+}
+
+/** What is to be kept of the pair: nothing, once the peer is no longer one. */
+export function recordOf(office: Office, peer: Peer): PairRecord | undefined {
+  return office.peers.get(peer.id) === peer ? toRecord(peer) : undefined;
 }
 
 export function sessionTag(id: SessionId): Uint8Array {

@@ -9,8 +9,12 @@ export interface Records {
   readonly identity: IdentityRecord;
   /** Key `self`: the keys of this device. */
   readonly account: Pickle;
-  /** Key: the hash of a membership entry in hexadecimal. Its bytes, as they came. */
-  readonly entry: Uint8Array;
+  /** Key: the hash of a membership entry in hexadecimal. */
+  readonly entry: EntryRecord;
+  /** Key `self`: when a peer last showed what it holds of the membership, freshly. */
+  readonly synchronised: SynchronisedRecord;
+  /** Key `self`: there once this device was removed or has left; who knows of it. */
+  readonly farewell: FarewellRecord;
   /** Key: a setting's name. */
   readonly setting: string;
   /** Key: a device id. All that this device shares with that one, but the ratchets. */
@@ -35,6 +39,31 @@ export interface Records {
   readonly poison: PoisonRecord;
   /** Key: an incident's number. What people should know and might have missed. */
   readonly incident: IncidentRecord;
+  /** Key: the tag of an invite in hexadecimal. */
+  readonly invite: InviteRecord;
+  /** Key `self`: the pairings that went wrong here of late. */
+  readonly claims: ClaimsRecord;
+  /** Key `self`: the mesh that this device is about to join. */
+  readonly joining: JoiningRecord;
+}
+
+export interface EntryRecord {
+  /** Its place in the order of admission: only in that order does a log show that it is whole. */
+  readonly order: number;
+  /** As they came. */
+  readonly bytes: Uint8Array;
+}
+
+export interface SynchronisedRecord {
+  /** By this device's clock; nothing but the age of this is ever asked for. */
+  readonly at: number;
+}
+
+export interface FarewellRecord {
+  /** Entries that say so, as they came in a notice: they may build on what is not held here. */
+  readonly told: readonly Uint8Array[];
+  /** Ids of the members that have said that they know. */
+  readonly answered: readonly string[];
 }
 
 export interface IdentityRecord {
@@ -161,4 +190,62 @@ export interface IncidentRecord {
   readonly what: string;
   readonly device: string | null;
   readonly count: number;
+}
+
+export interface InviteRecord {
+  /** The bytes of the link, secret and all. */
+  readonly link: Uint8Array;
+  readonly createdAt: number;
+  /** How far it has come: see `invite-book`. */
+  readonly state: string;
+  /** Why it has ended, where it has; and when it was joined with or ended. */
+  readonly reason: string | null;
+  readonly endedAt: number | null;
+  readonly claim: ClaimRecord | null;
+}
+
+/** Who uses an invite, and how far the two have come. */
+export interface ClaimRecord {
+  readonly signing: Uint8Array;
+  readonly agreement: Uint8Array;
+  readonly name: string;
+  readonly sessionId: Uint8Array;
+  /** `null` once nothing more is to be said in it. */
+  readonly session: Pickle | null;
+  readonly commitment: Uint8Array;
+  /** Plaintexts, for the transcript. */
+  readonly first: Uint8Array;
+  readonly second: Uint8Array;
+  /** Hash of the transcript, once it is complete. */
+  readonly transcript: Uint8Array | null;
+  /** So many entries of the log went out with the code. */
+  readonly entriesSent: number;
+  /** Hash of the last packet that meant something, and the packets that answer it. */
+  readonly heard: Uint8Array;
+  readonly answer: readonly Uint8Array[];
+}
+
+export interface ClaimsRecord {
+  /** By this device's clock, as far as they still count. */
+  readonly failedAt: readonly number[];
+}
+
+export interface JoiningRecord {
+  readonly link: Uint8Array;
+  readonly name: string;
+  /** What the person set for the broker of the new mesh, by the names of settings. */
+  readonly settings: readonly (readonly [key: string, value: string])[];
+  /** How far it has come: see `joining`. */
+  readonly state: string;
+  readonly nonce: Uint8Array;
+  readonly session: Pickle;
+  readonly first: Uint8Array;
+  /** Once the inviter has answered: the mesh's id, and the hash of the transcript. */
+  readonly mesh: Uint8Array | null;
+  readonly transcript: Uint8Array | null;
+  /** The log as the inviter sent it, and the one-time keys that are reserved for it: once the code was typed. */
+  readonly entries: readonly Uint8Array[];
+  readonly ourKeys: readonly Uint8Array[];
+  /** The packet that is repeated until it is answered. */
+  readonly packet: Uint8Array;
 }

@@ -4,8 +4,6 @@
  */
 
 import { expect, it } from 'vitest';
-import { toHex } from '../../../src/entities/bytes.ts';
-import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import { decode as decodeCbor, encode, type Value } from '../../../src/entities/wire/cbor.ts';
 import { pad, unpad } from '../../../src/entities/wire/padding.ts';
 import { decodeCore, encodeCore } from '../../../src/entities/wire/parcel.ts';
@@ -114,8 +112,9 @@ it('nothing that Mallory redirects, reflects, or carries into another mesh has a
     const image = talked[i];
     if (image !== undefined) device.disk.restore(image);
     rig.post.forget(device.id);
-    await rig.start(device, rig.viewOf(toHex(new Uint8Array(32).fill(0x99)) as MeshId));
   }
+  await rig.found();
+  await rig.startAll();
   await rig.pass(20 * SECOND);
   for (const packet of captured) {
     for (const device of rig.devices) await handTo(device, packet, 'from another mesh');

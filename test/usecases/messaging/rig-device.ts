@@ -6,8 +6,10 @@ import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { toHex } from '../../../src/entities/bytes.ts';
 import { deriveDeviceId } from '../../../src/entities/device-id.ts';
 import type { Party } from '../../../src/entities/pair-keys.ts';
+import type { Membership } from '../../../src/entities/roster/membership.ts';
 import { Secret } from '../../../src/entities/secret.ts';
-import { createMessenger, type MeshView, type Messenger } from '../../../src/usecases/messaging/messenger.ts';
+import { loadMesh } from '../../../src/usecases/membership/load-mesh.ts';
+import { createMessenger, type Messenger } from '../../../src/usecases/messaging/messenger.ts';
 import type { Incident } from '../../../src/usecases/messaging/office.ts';
 import type { Clock } from '../../../src/usecases/ports/clock.ts';
 import type { Account } from '../../../src/usecases/ports/engine.ts';
@@ -15,6 +17,7 @@ import type { Keystore } from '../../../src/usecases/ports/keystore.ts';
 import type { PairRecord } from '../../../src/usecases/ports/records.ts';
 import type { Transport } from '../../../src/usecases/ports/transport.ts';
 import type { Seeded } from '../../simulation/seeded.ts';
+import { type Founder, logChanges } from '../../support/found-mesh.ts';
 import type { HookedEngine } from './hooked-engine.ts';
 
 export interface RigDeviceParts {
@@ -42,6 +45,8 @@ export class RigDevice {
   readonly name: string;
   readonly engine: HookedEngine;
   readonly party: Party;
+  /** Its keys, for what it signs while it does not run. */
+  readonly founder: Founder;
   disk = new MemoryDisk();
   readonly #parts: RigDeviceParts;
   #running: Running | undefined;
@@ -51,27 +56,28 @@ export class RigDevice {
   mayEnd = false;
   readonly incidents: Incident[] = [];
 
-  private constructor(parts: RigDeviceParts, party: Party) {
+  private constructor(parts: RigDeviceParts, founder: Founder) {
     this.name = parts.name;
     this.engine = parts.engine;
-    this.party = party;
+    this.founder = founder;
+    this.party = founder.self;
     this.#parts = parts;
   }
 
   static async make(parts: RigDeviceParts): Promise<RigDevice> {
     const account = parts.engine.createAccount();
     const { keys } = account;
-    const device = new RigDevice(parts, { id: deriveDeviceId(nodePrimitives.hash, keys), keys });
+    const self = { id: deriveDeviceId(nodePrimitives.hash, keys), keys };
+    const device = new RigDevice(parts, { self, account, name: parts.name });
     const keystore = await createSealedKeystore(device.#storeParts());
     await keystore.commit([{ kind: 'account', key: 'self', put: account.pickle(pickleKey) }]);
-    account.dispose();
     await keystore.close();
     return device;
   }
 
   /** A device with the same keys and store, as a copied disk makes one. */
   clone(name: string): RigDevice {
-    const copy = new RigDevice({ ...this.#parts, name }, this.party);
+    const copy = new RigDevice({ ...this.#parts, name }, this.founder);
     copy.disk.restore(this.disk.image());
     return copy;
   }
@@ -101,7 +107,7 @@ export class RigDevice {
     return this.#running !== undefined;
   }
 
-  async start(view: MeshView): Promise<void> {
+  async start(): Promise<void> {
     const keystore = await openSealedKeystore(this.#storeParts());
     const pickle = await keystore.read('account', 'self');
     if (pickle === undefined) throw new Error('a device without an account');
@@ -118,7 +124,7 @@ export class RigDevice {
       self: this.party,
       account,
       pickleKey,
-      view: { ...view, peers: view.peers.filter((peer) => peer.id !== this.id) },
+      membership: await loadMesh(nodePrimitives.hash, keystore),
       fatal: (error) => {
         this.fatal = error;
       },
@@ -167,6 +173,11 @@ export class RigDevice {
   committed(): string {
     const entries = [...this.disk.rawEntries()].map(([name, value]) => `${name} ${toHex(value)}`);
     return entries.sort().join('\n');
+  }
+
+  /** Makes this the mesh that the device is in. */
+  async enter(membership: Membership): Promise<void> {
+    await this.withStore((keystore) => keystore.commit(logChanges(keystore, membership)));
   }
 
   /** Changes what the store of a device that does not run holds of a pair. */

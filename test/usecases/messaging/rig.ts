@@ -6,17 +6,17 @@ import { VirtualClock } from '../../../src/adapters/memory/virtual-clock.ts';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../../src/entities/bytes.ts';
-import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import type { Party } from '../../../src/entities/pair-keys.ts';
 import { decodeEnvelope, type Envelope } from '../../../src/entities/wire/envelope.ts';
 import type { Item } from '../../../src/entities/wire/items.ts';
 import { decodeCore, decodeParcel } from '../../../src/entities/wire/parcel.ts';
 import type { InboxMessage } from '../../../src/usecases/messaging/inbox.ts';
-import type { MeshView, Receipt, SendRequest } from '../../../src/usecases/messaging/messenger.ts';
+import type { Receipt, SendRequest } from '../../../src/usecases/messaging/messenger.ts';
 import { CONTENT_NONCE } from '../../../src/usecases/messaging/sealing.ts';
 import type { Clock } from '../../../src/usecases/ports/clock.ts';
 import { realRandomness } from '../../randomness.ts';
 import { Seeded } from '../../simulation/seeded.ts';
+import { foundMesh } from '../../support/found-mesh.ts';
 import { HookedEngine } from './hooked-engine.ts';
 import { type Packet, Post } from './post.ts';
 import { RigDevice } from './rig-device.ts';
@@ -46,7 +46,6 @@ export class Rig {
   readonly seeded = new Seeded(7);
   readonly devices: RigDevice[] = [];
   readonly #plaintexts = new Map<string, Uint8Array>();
-  #view: MeshView | undefined;
 
   /** Devices that have never heard of each other but know each other's keys. None is running yet. */
   static async make({ devices = 2, clockOf }: RigSettings = {}): Promise<Rig> {
@@ -62,7 +61,7 @@ export class Rig {
       });
       rig.devices.push(device);
     }
-    rig.#view = rig.viewOf(toHex(rig.seeded.bytes(32)) as MeshId);
+    await rig.found();
     return rig;
   }
 
@@ -84,9 +83,15 @@ export class Rig {
     }
   }
 
-  viewOf(mesh: MeshId): MeshView {
-    const peers = this.devices.map(({ party }) => party);
-    return { mesh, peers, digest: new Uint8Array(32).fill(1), heads: [] };
+  /** Brings the devices, none of which runs, together in a mesh of their own. */
+  async found(): Promise<void> {
+    const random = (length: number) => this.seeded.bytes(length);
+    const parts = { engine: await engine, now: Math.floor(this.clock.now()), random };
+    const membership = foundMesh(
+      parts,
+      this.devices.map(({ founder }) => founder),
+    );
+    for (const device of this.devices) await device.enter(membership);
   }
 
   device(index: number): RigDevice {
@@ -107,9 +112,8 @@ export class Rig {
     return this.device(2);
   }
 
-  async start(device: RigDevice, view: MeshView | undefined = this.#view): Promise<void> {
-    if (view === undefined) throw new Error('the rig was not made');
-    await device.start(view);
+  async start(device: RigDevice): Promise<void> {
+    await device.start();
     await this.settle();
   }
 

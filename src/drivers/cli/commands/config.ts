@@ -1,24 +1,28 @@
 import { readFile } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { isObject, type Json } from '../../../adapters/rpc/protocol.ts';
 import { MeshError } from '../../../entities/errors.ts';
+import { SETTING_KEYS } from '../../../usecases/settings.ts';
 import { errorCode } from '../../node/durable-file.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import type { Invocation } from '../invocation.ts';
 import { withMesh } from '../session.ts';
 import { asObjects } from './outbox.ts';
 
-const KEYS = 'broker, broker-user, broker-password, broker-ca, broker-pin, topic-prefix';
+/** They are shown and completed, but not checked here: a daemon of another version may know others. */
+function keyArgument(spelling: '<key>' | '[key]'): Argument {
+  const argument = new Argument(spelling, 'the name of a setting');
+  argument.argChoices = [...SETTING_KEYS];
+  return argument;
+}
 
 export function defineConfig(program: Command, run: Run): void {
-  const config = program
-    .command('config')
-    .description('settings; a change takes effect at once')
-    .addHelpText('after', `\nSettings: ${KEYS}\nExample: mesh config set broker mqtts://broker.example`);
-  config
+  const config = program.command('config').description('settings; a change takes effect at once');
+  const get = config
     .command('get')
     .description('show one setting, or all')
-    .argument('[key]')
+    .addArgument(keyArgument('[key]'))
     .action((key: string | undefined, _options: unknown, command: Command) =>
       run(command, async (invocation) => {
         const all = await withMesh(invocation, async (link) =>
@@ -28,10 +32,10 @@ export function defineConfig(program: Command, run: Run): void {
         return undefined;
       }),
     );
-  config
+  const set = config
     .command('set')
     .description('change one setting')
-    .argument('<key>')
+    .addArgument(keyArgument('<key>'))
     .argument('<value>', '"-" reads stdin, as a password should; broker-ca takes a file')
     .action((key: string, value: string, _options: unknown, command: Command) =>
       run(command, async (invocation) => {
@@ -40,16 +44,23 @@ export function defineConfig(program: Command, run: Run): void {
         return undefined;
       }),
     );
-  config
+  const unset = config
     .command('unset')
     .description('forget one setting')
-    .argument('<key>')
+    .addArgument(keyArgument('<key>'))
     .action((key: string, _options: unknown, command: Command) =>
       run(command, async (invocation) => {
         await show(invocation, await withMesh(invocation, (link) => link.call('config.unset', { key })));
         return undefined;
       }),
     );
+  withExamples(get, 'mesh config get', 'mesh config get broker');
+  withExamples(
+    set,
+    'mesh config set broker mqtts://broker.example',
+    'mesh config set broker-password - < ./password',
+  );
+  withExamples(unset, 'mesh config unset broker-user');
 }
 
 async function valueFor(key: string, value: string): Promise<string> {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ExitStatus, MeshError } from '../../../entities/errors.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import type { BrokerOptions } from '../initialise.ts';
 import type { GlobalOptions, Invocation } from '../invocation.ts';
 
@@ -9,7 +10,7 @@ interface InitOptions extends BrokerOptions, GlobalOptions {
 }
 
 export function defineInit(program: Command, run: Run): void {
-  program
+  const init = program
     .command('init')
     .description('make this device')
     .option('--name <name>', 'what people call it')
@@ -19,13 +20,17 @@ export function defineInit(program: Command, run: Run): void {
     .option('--broker-ca <file>', 'who vouches for the broker, in PEM form')
     .option('--broker-pin <pin>', "the SHA-256 of the broker's certificate")
     .option('--topic-prefix <prefix>', 'before the device id in topics (/mesh/)')
-    .addHelpText('after', '\nExample:\n  mesh init --name "the Pi" --broker mqtts://broker.example')
     .action((options: InitOptions, command: Command) =>
-      run(command, (invocation) => init(invocation, options)),
+      run(command, (invocation) => makeDevice(invocation, options)),
     );
+  withExamples(
+    init,
+    'mesh init --name laptop',
+    'mesh init --name "the Pi" --broker mqtts://broker.example --broker-user pi --broker-password-file ./password',
+  );
 }
 
-async function init(invocation: Invocation, options: InitOptions): Promise<ExitStatus> {
+async function makeDevice(invocation: Invocation, options: InitOptions): Promise<ExitStatus> {
   if (options.name === undefined) throw new MeshError('name-missing');
   const { initialise } = await import('../initialise.ts');
   const made = await initialise(invocation, options.name, options);

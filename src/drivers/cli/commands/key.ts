@@ -1,15 +1,16 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { isObject, type Json } from '../../../adapters/rpc/protocol.ts';
 import { MeshError } from '../../../entities/errors.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import { type Invocation, positive } from '../invocation.ts';
 import { withMesh } from '../session.ts';
 import { asObjects } from './outbox.ts';
 
 export function defineKey(program: Command, run: Run): void {
   const key = program.command('key').description('who can unlock the store of this device');
-  key
+  const list = key
     .command('list')
     .description('the unlock slots')
     .action((_options: unknown, command: Command) =>
@@ -19,11 +20,11 @@ export function defineKey(program: Command, run: Run): void {
         return undefined;
       }),
     );
-  key
+  const add = key
     .command('add')
     .description('add a key file (made if missing), or a passphrase (asked for, or the first line of a file)')
-    .argument('<kind>', 'key-file or passphrase')
-    .argument('[file]')
+    .addArgument(new Argument('<kind>', 'what unlocks it').choices(['key-file', 'passphrase']))
+    .argument('[file]', 'the key file, or the file with the passphrase')
     .action((kind: string, file: string | undefined, _options: unknown, command: Command) =>
       run(command, async (invocation) => {
         const params = await newSlot(kind, file);
@@ -34,10 +35,10 @@ export function defineKey(program: Command, run: Run): void {
         return undefined;
       }),
     );
-  key
+  const remove = key
     .command('remove')
     .description('remove an unlock slot; the last one stays')
-    .argument('<number>')
+    .argument('<number>', 'as "mesh key list" shows it')
     .action((number: string, _options: unknown, command: Command) =>
       run(command, async (invocation) => {
         const params = { number: positive(number, 'remove') };
@@ -48,6 +49,9 @@ export function defineKey(program: Command, run: Run): void {
         return undefined;
       }),
     );
+  withExamples(list, 'mesh key list');
+  withExamples(add, 'mesh key add key-file /media/stick/laptop.key', 'mesh key add passphrase');
+  withExamples(remove, 'mesh key remove 1');
 }
 
 /** The secret travels over the local socket only. */
@@ -62,7 +66,6 @@ async function newSlot(kind: string, file: string | undefined): Promise<{ kind: 
     if (file === undefined) throw wrong('name the key file');
     return { kind, secret: encode((await keyFileAt(resolve(file))).unlock.secret.expose()) };
   }
-  if (kind !== 'passphrase') throw wrong('an unlock slot is of the kind key-file or passphrase');
   if (file !== undefined) return { kind, secret: encode((await readPassphraseFile(file)).secret.expose()) };
   if (!isTerminal()) throw wrong('name a file with the passphrase, or run on a terminal to be asked');
   const passphrase = await askSecret('new passphrase: ');

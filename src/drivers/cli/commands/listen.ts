@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { isObject, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import { ExitStatus, MeshError } from '../../../entities/errors.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import { duration, harmless, type Invocation, positive } from '../invocation.ts';
 import { type Link, withMesh } from '../session.ts';
 
@@ -16,7 +17,7 @@ interface ListenOptions {
 }
 
 export function defineListen(program: Command, run: Run): void {
-  program
+  const command = program
     .command('listen')
     .description('print messages as they come, and first those that came while nobody listened')
     .option('--from <device>', 'only from this device')
@@ -26,13 +27,15 @@ export function defineListen(program: Command, run: Run): void {
     .option('--timeout <duration>', 'end after this time')
     .option('--peek', 'leave the cursor where it is')
     .option('--exec <command>', 'run a command for each message, payload on its stdin')
-    .addHelpText(
-      'after',
-      "\nExamples:\n  mesh listen --json --count 1\n  mesh listen --from pi --exec 'jq .temperature'",
-    )
     .action((options: ListenOptions, command: Command) =>
       run(command, (invocation) => listen(invocation, options)),
     );
+  withExamples(
+    command,
+    'mesh listen',
+    'mesh listen --json --count 1 --timeout 1h',
+    "mesh listen --from pi --cursor temperature --exec 'jq .temperature'",
+  );
 }
 
 async function listen(invocation: Invocation, options: ListenOptions): Promise<ExitStatus> {

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import { withMesh } from '../session.ts';
 
 export function defineOutbox(program: Command, run: Run): void {
-  program
+  const outbox = program
     .command('outbox')
     .description('what still waits, for whom, and why')
     .option('--all', 'also how it ended in the last 7 days')
@@ -17,10 +18,11 @@ export function defineOutbox(program: Command, run: Run): void {
         return undefined;
       }),
     );
+  withExamples(outbox, 'mesh outbox', 'mesh outbox --all --json');
 }
 
 export function defineCancel(program: Command, run: Run): void {
-  program
+  const cancel = program
     .command('cancel')
     .description('take back what has not gone out yet')
     .argument('<id>', 'the id that "send" gave, or was given')
@@ -33,6 +35,7 @@ export function defineCancel(program: Command, run: Run): void {
         return undefined;
       }),
     );
+  withExamples(cancel, 'mesh cancel bef8784d6f14753fd03ac6095aa8a895');
 }
 
 function describe({ id, to, lastError }: JsonObject): string {

@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import { ExitStatus, explanations, MeshError } from '../../../entities/errors.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import { duration, type Invocation } from '../invocation.ts';
 import { withMesh } from '../session.ts';
 
@@ -15,7 +16,7 @@ interface SendOptions {
 }
 
 export function defineSend(program: Command, run: Run): void {
-  program
+  const command = program
     .command('send')
     .description('send a message to a device, or to all')
     .argument('<target>', 'a device id, 6 or more of its first characters, a name, or "all"')
@@ -23,13 +24,24 @@ export function defineSend(program: Command, run: Run): void {
     .option('--type <mime>', 'what the message is, for the reader')
     .option('--thread <thread>', 'a label that readers can filter by')
     .option('--ttl <duration>', 'give up after so long (30d)')
-    .option('--wait <state>', 'return when it is accepted, published or delivered')
+    .addOption(
+      new Option('--wait <state>', 'return when it has come so far').choices([
+        'accepted',
+        'published',
+        'delivered',
+      ]),
+    )
     .option('--timeout <duration>', 'wait no longer than this')
     .option('--id <id>', 'name the message, so that sending it twice sends it once')
-    .addHelpText('after', '\nExamples:\n  mesh send pi hello\n  df -h | mesh send all --type text/plain')
     .action((target: string, text: string | undefined, options: SendOptions, command: Command) =>
       run(command, (invocation) => send(invocation, target, text, options)),
     );
+  withExamples(
+    command,
+    'mesh send pi hello',
+    'df -h | mesh send all --type text/plain',
+    'mesh send pi "good night" --wait delivered --timeout 30s',
+  );
 }
 
 async function send(
@@ -38,10 +50,6 @@ async function send(
   text: string | undefined,
   { type, thread, ttl, wait, timeout, id }: SendOptions,
 ): Promise<ExitStatus> {
-  if (wait !== undefined && !['accepted', 'published', 'delivered'].includes(wait)) {
-    const detail = '--wait takes accepted, published or delivered';
-    throw new MeshError('usage', { detail });
-  }
   const params: JsonObject = {
     target,
     ...(text === undefined || text === '-' ? { data: await stdin() } : { text }),

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { isObject } from '../../../adapters/rpc/protocol.ts';
 import type { Run } from '../command.ts';
+import { withExamples } from '../examples.ts';
 import { harmless } from '../invocation.ts';
 import { withMesh } from '../session.ts';
 import { asObjects } from './outbox.ts';
 
 export function defineDevices(program: Command, run: Run): void {
-  program
+  const devices = program
     .command('devices')
     .description('members and former members')
     .action((_options: unknown, command: Command) =>
@@ -20,10 +21,15 @@ export function defineDevices(program: Command, run: Run): void {
         return undefined;
       }),
     );
+  withExamples(
+    devices,
+    'mesh devices',
+    'mesh devices --json | jq -r \'select(.status == "member") | .name\'',
+  );
 }
 
 export function defineStatus(program: Command, run: Run): void {
-  program
+  const command = program
     .command('status')
     .description('how this device, its broker and its queues stand')
     .action((_options: unknown, command: Command) =>
@@ -44,4 +50,5 @@ export function defineStatus(program: Command, run: Run): void {
         return undefined;
       }),
     );
+  withExamples(command, 'mesh status', 'mesh status --json | jq .broker.connected');
 }

@@ -1,0 +1,126 @@
+/**
+ * The membership log of this device while it runs: the only place where entries come in, from peers or written
+ * here. What an entry changes, and the confirmation that it asks for, are in the commit that holds the entry.
+ */
+import type { Hash } from '../../entities/crypto.ts';
+import type { Party } from '../../entities/pair-keys.ts';
+import { type Admission, type AdmissionStep, admit } from '../../entities/roster/admission.ts';
+import { attachSignature, compose, confirmations } from '../../entities/roster/compose.ts';
+import type { Body, Entry } from '../../entities/roster/entry.ts';
+import type { Membership } from '../../entities/roster/membership.ts';
+import type { Head, Roster } from '../../entities/roster/roster.ts';
+import type { VerifySignature } from '../../entities/roster/signing.ts';
+import type { CommitCycle } from '../commit-cycle.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Account, Engine } from '../ports/engine.ts';
+
+export interface MeshLog {
+  membership(): Membership;
+  /** Takes over what may be taken over; the outcomes are in the order of the entries. */
+  admit(entries: readonly Entry[]): readonly Admission[];
+  /** Writes the next entry of this device. */
+  write(body: Body): Entry;
+  /**
+   * Whether entries that this device has written are known to be missing here, because it was put back to an
+   * older state. What it wrote now would fork its own chain.
+   */
+  isBehind(): boolean;
+  /** A peer showed what it holds, the end of this device's own chain among it. */
+  sawHeads(heads: readonly Head[]): void;
+}
+
+export interface MeshLogParts {
+  readonly engine: Pick<Engine, 'verify'>;
+  readonly hash: Hash;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly self: Party;
+  readonly account: Pick<Account, 'sign'>;
+  readonly cycle: Pick<CommitCycle, 'change'>;
+  readonly membership: Membership;
+  /** Called in the step in which the log grew, before its commit. */
+  readonly grown: (change: LogChange) => void;
+}
+
+export interface LogChange {
+  readonly before: Roster;
+  readonly now: Roster;
+  readonly entries: readonly Entry[];
+}
+
+export function verifier(engine: Pick<Engine, 'verify'>): VerifySignature {
+  return (key, label, digest, signature) => engine.verify(key, { label, digest }, signature);
+}
+
+export function createMeshLog(parts: MeshLogParts): MeshLog {
+  const { engine, hash, clock, self, account, cycle, grown } = parts;
+  const context = { hash, self: self.id, verify: verifier(engine) };
+  let current = parts.membership;
+  /** Ends of the own chain that others hold and this device does not. */
+  let ownElsewhere: readonly Head[] = [];
+  /** A life that ended while it was behind may have left something unconfirmed. */
+  let confirmed = false;
+
+  function keep(step: AdmissionStep): void {
+    let order = current.log.size;
+    current = step.membership;
+    for (const { hash: key, bytes } of step.admitted) {
+      const place = order++;
+      cycle.change('entry', key, () => ({ order: place, bytes }));
+    }
+  }
+
+  function take(entries: readonly Entry[]): AdmissionStep {
+    const before = current.roster;
+    const step = admit(context, current, entries);
+    // The pool may have changed though nothing was admitted.
+    if (step.admitted.length === 0) current = step.membership;
+    else keep(step);
+    ownElsewhere = ownElsewhere.filter((head) => !current.log.has(head.hash));
+    if (step.admitted.length > 0) {
+      confirmed = false;
+      grown({ before, now: current.roster, entries: step.admitted });
+    }
+    return step;
+  }
+
+  function write(body: Body): Entry {
+    const draft = compose(hash, current, self.id, body, Math.floor(clock.now()));
+    const entry = attachSignature(hash, draft, account.sign(draft.signable));
+    const [outcome] = take([entry]).outcomes;
+    if (outcome?.outcome !== 'admitted') throw new Error(`an entry of our own is ${outcome?.outcome}`);
+    return entry;
+  }
+
+  /**
+   * A removed device confirms its own removal too: what it wrote before it knew reaches, with that, whoever has
+   * not heard of the removal either.
+   */
+  function confirm(): void {
+    const status = current.roster.devices.get(self.id)?.status;
+    if (confirmed || ownElsewhere.length > 0 || (status !== 'member' && status !== 'removed')) return;
+    for (const body of confirmations(current, self.id)) write(body);
+    confirmed = true;
+  }
+
+  return {
+    membership: () => current,
+    admit(entries) {
+      const { outcomes } = take(entries);
+      confirm();
+      return outcomes;
+    },
+    write(body) {
+      const entry = write(body);
+      confirm();
+      return entry;
+    },
+    isBehind: () => ownElsewhere.length > 0,
+    sawHeads(heads) {
+      for (const head of heads) {
+        if (head.author !== self.id || current.log.has(head.hash)) continue;
+        if (!ownElsewhere.some((known) => known.hash === head.hash)) ownElsewhere = [...ownElsewhere, head];
+      }
+      confirm();
+    },
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * Being removed, and telling those who are. A removed device shares no key with anybody any more, so it is told
+ * in the open, by a signed notice with nothing in it but the entries that say so: they hold no names.
+ *
+ * A notice never does more than its entries do. It stops a device, if a member that the device knows has signed
+ * its removal; what is stored stays until a person at the device says otherwise.
+ */
+import type { DeviceId } from '../../entities/device-id.ts';
+import { ENVELOPE_LABEL, envelopeDigest, pairContext } from '../../entities/pair-keys.ts';
+import { type Entry, isKind } from '../../entities/roster/entry.ts';
+import { decodeEntry } from '../../entities/roster/entry-codec.ts';
+import type { RosterDevice } from '../../entities/roster/roster.ts';
+import { entrySignable } from '../../entities/roster/signing.ts';
+import { encodeEnvelope, MAX_NOTICE_ENTRIES, type NoticeEnvelope } from '../../entities/wire/envelope.ts';
+import type { MeshLog } from '../membership/mesh-log.ts';
+import type { FarewellRecord } from '../ports/records.ts';
+import type { Office } from './office.ts';
+import type { Peer } from './peer.ts';
+
+/** A removed device hears of it no oftener than this, whoever asks in its name. */
+const NOTICE_PAUSE = 10_000;
+
+export type OwnStanding = 'member' | 'void' | 'removed' | 'left';
+
+export interface Farewell {
+  load(): Promise<void>;
+  /** How this device stands, as far as it knows. */
+  standing(): OwnStanding;
+  /** Members that have said that they know of the removal of this device. */
+  answered(): readonly DeviceId[];
+  /** Something came in the name of a device that is not a peer. */
+  onStranger(from: DeviceId): void;
+  /** From a peer, its signature checked. */
+  onNotice(peer: Peer, notice: NoticeEnvelope): void;
+  /** Entries that a removed device was told of and could not take into its log: others may be able to. */
+  told(): readonly Uint8Array[];
+  /** The log grew. */
+  grown(): void;
+}
+
+export function createFarewell(office: Office, log: MeshLog): Farewell {
+  const { clock, cycle, hash } = office;
+  let record: FarewellRecord = { told: [], answered: [] };
+  let wasSaid = false;
+  const noticeNotBefore = new Map<DeviceId, number>();
+  let lastSerial = 0;
+
+  function standing(): OwnStanding {
+    const status = log.membership().roster.devices.get(office.self.id)?.status;
+    if (status === 'left' || status === 'removed') return status;
+    return record.told.length > 0 ? 'removed' : (status ?? 'void');
+  }
+
+  function change(next: Partial<FarewellRecord>): void {
+    record = { ...record, ...next };
+    const put = record;
+    cycle.change('farewell', 'self', () => put);
+  }
+
+  function sayOnce(): void {
+    const now = standing();
+    if (wasSaid || (now !== 'removed' && now !== 'left')) return;
+    wasSaid = true;
+    cycle.afterwards(() => office.tell({ kind: 'removed', how: now }));
+  }
+
+  /** What says that a device was removed, and that we have applied it. Names are in none of these. */
+  function proof(device: RosterDevice): Uint8Array[] {
+    const { log: entries } = log.membership();
+    const removals = device.revocations.slice(0, MAX_NOTICE_ENTRIES / 2);
+    const found = removals.flatMap((removal) => entries.get(removal)?.bytes ?? []);
+    const confirms: Uint8Array[] = [];
+    for (const entry of entries.values()) {
+      if (!isKind(entry, 'confirm') || entry.author.id !== office.self.id) continue;
+      if (entry.body.applied.some((applied) => removals.includes(applied))) confirms.push(entry.bytes);
+    }
+    return [...found, ...confirms.slice(0, MAX_NOTICE_ENTRIES / 2)];
+  }
+
+  /** A removal of this device that a member signed, though it builds on entries that are not held here. */
+  function saysRemoved(entry: Entry): boolean {
+    if (!isKind(entry, 'revoke') || entry.body.target !== office.self.id) return false;
+    const { roster, mesh } = log.membership();
+    const author = roster.devices.get(entry.author.id);
+    if (author?.status !== 'member' || entry.mesh !== mesh) return false;
+    const signed = entrySignable(entry.hash);
+    return office.engine.verify(author.keys.signing, signed, entry.signature);
+  }
+
+  return {
+    async load() {
+      record = (await office.keystore.read('farewell', 'self')) ?? record;
+      wasSaid = false;
+      sayOnce();
+    },
+    standing,
+    answered: () => record.answered as readonly DeviceId[],
+    told: () => record.told,
+
+    onStranger(from) {
+      const device = log.membership().roster.devices.get(from);
+      if (device === undefined || (device.status !== 'removed' && device.status !== 'left')) {
+        return office.count('sender-unknown');
+      }
+      office.count('sender-removed');
+      const now = clock.elapsed();
+      if (standing() !== 'member' || now < (noticeNotBefore.get(from) ?? 0)) return;
+      noticeNotBefore.set(from, now + NOTICE_PAUSE);
+      const entries = proof(device);
+      if (entries.length === 0) return;
+      lastSerial = Math.max(lastSerial + 1, Math.floor(clock.now()));
+      const context = pairContext(hash, office.mesh, office.self, device);
+      const packet = encodeEnvelope(
+        { kind: 'notice', from: office.self.id, serial: lastSerial, entries },
+        (covered) =>
+          office.account.sign({ label: ENVELOPE_LABEL, digest: envelopeDigest(hash, context, covered) }),
+      );
+      cycle.afterwards(() => {
+        office.transport.publish(from, packet).catch((error: unknown) => office.fatal(error));
+      });
+    },
+
+    onNotice(peer, { entries: list }) {
+      const entries: Entry[] = [];
+      for (const bytes of list) {
+        const entry = decodeEntry(hash, bytes);
+        if ('refused' in entry) return office.count(entry.refused);
+        entries.push(entry.ok);
+      }
+      const outcomes = log.admit(entries);
+      outcomes.forEach((outcome, i) => {
+        const entry = entries[i];
+        if (outcome.outcome !== 'pending' || entry === undefined || !saysRemoved(entry)) return;
+        if (standing() !== 'removed') change({ told: [entry.bytes] });
+      });
+      const now = standing();
+      if (now !== 'removed' && now !== 'left') return office.count('notice-idle');
+      if (!record.answered.includes(peer.id)) change({ answered: [...record.answered, peer.id] });
+      sayOnce();
+      cycle.afterwards(() => office.tell({ kind: 'farewell', answered: record.answered as DeviceId[] }));
+    },
+
+    grown: sayOnce,
+  };
+}
