@@ -38,6 +38,11 @@ const target = (message: string, hint: string): Explanation => ({
   hint,
   exit: ExitStatus.unknownTarget,
 });
+const refused = (message: string, hint: string): Explanation => ({
+  message,
+  hint,
+  exit: ExitStatus.refused,
+});
 const late = (message: string, hint: string): Explanation => ({ message, hint, exit: ExitStatus.timeout });
 
 const RESTORE =
@@ -73,6 +78,31 @@ export const explanations = {
   ),
   'device-self': target('"{text}" is this device itself', 'name another one; see "mesh devices"'),
   'device-not-member': target('"{text}" is no longer a member', 'see "mesh devices"'),
+  'revoke-self': usage(
+    '"{text}" is this device itself',
+    'to take it out of the mesh, call "mesh leave" here',
+  ),
+  'revoke-open': late(
+    '{count} members have not yet confirmed it',
+    'it is in force here and spreads by itself; see who with "mesh revoke DEVICE --wait"',
+  ),
+  'leave-unheard': late(
+    'no other device has heard yet that this one leaves',
+    'call again when another one is online; or give --force, and revoke this device from another one',
+  ),
+  'device-behind': failed(
+    'this device was put back to an older state and does not yet have what it wrote since',
+    'let it run until it has met another member, then call again',
+  ),
+  'device-void': failed(
+    'the mesh does not count this device as a member: whoever added it was removed',
+    'invite it again from a member, and join with "mesh join -"',
+  ),
+  'device-revoked': refused(
+    'this device was removed from the mesh',
+    'nothing here was deleted; "mesh leave" does that, and "mesh join -" then makes a new device',
+  ),
+  'device-left': refused('this device has left the mesh', 'call "mesh leave --force" to delete what is here'),
   'message-unknown': target('there is no message "{id}"', 'see "mesh outbox --all"'),
   'outbox-full': failed(
     'too many messages wait to be delivered',
@@ -196,6 +226,16 @@ export const explanations = {
   ),
   'slot-unknown': store('there is no unlock slot {slot}', 'see "mesh key list"'),
   'slot-too-many': store('there are {most} unlock slots already', 'remove one that is no longer needed'),
+  'service-needs-key': store(
+    'a service cannot be asked for a passphrase',
+    'add a key file with "mesh key add key-file FILE", and give it with --key-file',
+  ),
+  'service-unsupported': failed('there is no systemd here to look after the daemon', '{instead}'),
+  'service-path-unusable': usage(
+    'the path {path} cannot stand in a systemd unit',
+    'choose one without line breaks and other control characters',
+  ),
+  'doctor-failed': failed('{count} of the checks failed: {checks}', 'each of them says what to do'),
   'slot-last': store('the last unlock slot cannot be removed', 'add another one first'),
   'broker-url-invalid': usage(
     'this is not a broker URL',

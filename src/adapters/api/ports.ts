@@ -30,6 +30,8 @@ export interface ApiPorts {
   readonly online: () => Promise<void>;
   /** The store cannot be read any more: the process has to end. */
   readonly fatal: (error: unknown) => void;
+  /** This device is no longer wanted here: its store goes when the host ends, which is to be soon. */
+  readonly retire: () => void;
   /** A daemon wants the store: a one-shot command gives it up. */
   readonly handOver: () => void;
 }

@@ -94,7 +94,8 @@ export async function unwrapDataKey(
   slot: Slot,
   unlock: UnlockSecret,
 ): Promise<Secret | undefined> {
-  if (slot.kind !== unlock.kind) return undefined;
+  // Keys are alike, whether a file holds them or systemd: a key file may be handed to a service as its credential.
+  if ((slot.kind === 'passphrase') !== (unlock.kind === 'passphrase')) return undefined;
   const [dataKey] = await wrapping.primitives.aead.open([
     { ...(await wrapJob(wrapping, storeId, slot, unlock)), data: slot.wrapped },
   ]);

@@ -1,7 +1,7 @@
 /** What unlocks the store, from wherever the person keeps it; the order is the contract's. */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { passphraseSecret, type UnlockSecret } from '../../adapters/keystore/slot.ts';
 import { MeshError } from '../../entities/errors.ts';
 import { exists, homeAt } from '../node/home.ts';
@@ -47,6 +47,21 @@ export async function findUnlockSecret(invocation: Invocation): Promise<UnlockSe
   if (await exists(own)) return readKeyFile(own);
   if (isTerminal()) return passphraseSecret(await askSecret('passphrase: '));
   throw new MeshError('store-no-secret', { home });
+}
+
+/** The file that unlocks a store that is there, for somebody who cannot be asked. Throws `service-needs-key`. */
+export async function findUnlockFile(
+  invocation: Invocation,
+): Promise<{ readonly by: 'key-file' | 'passphrase-file'; readonly path: string }> {
+  const { home } = invocation;
+  const { keyFile, passphraseFile } = named(invocation);
+  if (!(await exists(homeAt(home).header))) throw await whyMissing(home);
+  const path = keyFile ?? passphraseFile ?? defaultKeyFile(home);
+  if (!(await exists(path))) {
+    if (keyFile === undefined && passphraseFile === undefined) throw new MeshError('service-needs-key');
+    throw new MeshError('store-secret-unreadable', { path, detail: 'ENOENT' });
+  }
+  return { by: passphraseFile === undefined ? 'key-file' : 'passphrase-file', path: resolve(path) };
 }
 
 /** A database without its header is damage, not absence. */

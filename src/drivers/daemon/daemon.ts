@@ -5,6 +5,7 @@ import type { ComposeOptions } from './compose.ts';
 import { announcement } from './embedded.ts';
 import { type Host, type HostOptions, openHost } from './host.ts';
 import type { Log } from './log.ts';
+import { createNotifier } from './notify.ts';
 
 /** A stop is promised within two seconds: what is not done by then is made good at the next start. */
 const STOP_LIMIT = 1800;
@@ -30,6 +31,7 @@ export async function runDaemon({
   const ended = new Promise<ExitStatus | MeshError>((resolve) => {
     end = resolve;
   });
+  const notifier = createNotifier(process.env, process.pid);
   let broken = false;
   const fatal = (error: unknown): void => {
     broken = true;
@@ -60,11 +62,13 @@ export async function runDaemon({
       wasConnected = true;
       log.info({ broker }, 'connected');
       tell({ event: 'connected', broker });
+      notifier.status(`connected to ${broker}`);
       return;
     }
     if (error === undefined) return;
     log.warn({ code: error.code, permanent }, error.message);
     tell({ event: 'disconnected', code: error.code, message: error.message, hint: error.hint, permanent });
+    notifier.status(error.message);
     // A broker that never wanted us will not want us tomorrow; one that did may come round.
     if (permanent && !wasConnected) end(error);
   });
@@ -84,9 +88,11 @@ export async function runDaemon({
     members,
     ...(embedded === undefined ? {} : { embeddedBroker: announcement(embedded) }),
   });
+  notifier.ready();
   device.goOnline();
 
   const outcome = await ended;
+  notifier.stopping();
   if (broken) device.abandon();
   else await Promise.race([release(STOP_LIMIT / 2), afterLimit()]);
   if (outcome instanceof MeshError) throw outcome;

@@ -97,7 +97,7 @@ export type MessageOf<Step extends PairingMessage['step']> = Extract<PairingMess
 export type MessageRefusal = 'pairing-malformed' | 'parcel-padding' | KeyRefusal | CborRefusal;
 
 export const MAX_PART_BYTES = 48 * 1024;
-export const MAX_PARTS = 256;
+export const MAX_PARTS = 1024;
 const MAX_PART_ENTRIES = 512;
 const MAX_VERSIONS = 16;
 const MAX_NAME_BYTES = 256;

@@ -24,6 +24,8 @@ export interface Dispatch {
   /** Puts everything that is due into the commit that is about to begin. */
   prepare(): void;
   mostInFlight(): number;
+  /** How many packets the broker has not yet taken over or refused. */
+  underWay(): number;
 }
 
 export interface DispatchParts {
@@ -40,6 +42,8 @@ export interface DispatchParts {
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { office, outbox, contact, sealing, gossip, waiting, hasRoom } = parts;
   const { clock, cycle } = office;
+
+  let publishing = 0;
 
   function mostInFlight(): number {
     return Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, office.peers.size)));
@@ -169,9 +173,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   }
 
   function publish(peer: Peer, packet: Uint8Array, batch: BatchItem | undefined): void {
+    publishing += 1;
     cycle.afterwards(() => {
       office.transport.publish(peer.id, packet).then(
         (outcome) => {
+          publishing -= 1;
+          if (publishing === 0) office.tell({ kind: 'idle' });
           if (outcome === 'taken') {
             peer.lastError = null;
             if (batch !== undefined) taken(peer, batch);
@@ -222,5 +229,5 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     peer.held = true;
   }
 
-  return { prepare, mostInFlight };
+  return { prepare, mostInFlight, underWay: () => publishing };
 }

@@ -12,13 +12,14 @@ import { decodeEntry } from '../../entities/roster/entry-codec.ts';
 import type { RosterDevice } from '../../entities/roster/roster.ts';
 import { entrySignable } from '../../entities/roster/signing.ts';
 import { encodeEnvelope, MAX_NOTICE_ENTRIES, type NoticeEnvelope } from '../../entities/wire/envelope.ts';
-import type { MeshLog } from '../membership/mesh-log.ts';
+import type { LogChange, MeshLog } from '../membership/mesh-log.ts';
 import type { FarewellRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 import type { Peer } from './peer.ts';
 
 /** A removed device hears of it no oftener than this, whoever asks in its name. */
 const NOTICE_PAUSE = 10_000;
+const NOTICE_BYTES = 100 * 1024;
 
 export type OwnStanding = 'member' | 'void' | 'removed' | 'left';
 
@@ -34,8 +35,10 @@ export interface Farewell {
   onNotice(peer: Peer, notice: NoticeEnvelope): void;
   /** Entries that a removed device was told of and could not take into its log: others may be able to. */
   told(): readonly Uint8Array[];
-  /** The log grew. */
-  grown(): void;
+  /** Puts the notices that are due into the commit that is about to begin. */
+  prepare(): void;
+  /** The log grew: whoever is out now is told, by the one who removed it, or by all whom it left. */
+  grown(change: LogChange): void;
 }
 
 export function createFarewell(office: Office, log: MeshLog): Farewell {
@@ -43,6 +46,8 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
   let record: FarewellRecord = { told: [], answered: [] };
   let wasSaid = false;
   const noticeNotBefore = new Map<DeviceId, number>();
+  /** Who is to be told as soon as we are connected. */
+  const due = new Set<DeviceId>();
   let lastSerial = 0;
 
   function standing(): OwnStanding {
@@ -67,14 +72,21 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
   /** What says that a device was removed, and that we have applied it. Names are in none of these. */
   function proof(device: RosterDevice): Uint8Array[] {
     const { log: entries } = log.membership();
-    const removals = device.revocations.slice(0, MAX_NOTICE_ENTRIES / 2);
-    const found = removals.flatMap((removal) => entries.get(removal)?.bytes ?? []);
-    const confirms: Uint8Array[] = [];
-    for (const entry of entries.values()) {
-      if (!isKind(entry, 'confirm') || entry.author.id !== office.self.id) continue;
-      if (entry.body.applied.some((applied) => removals.includes(applied))) confirms.push(entry.bytes);
+    const removals = device.revocations.flatMap((removal) => entries.get(removal) ?? []);
+    const confirms = [...entries.values()].filter(
+      (entry) =>
+        isKind(entry, 'confirm') &&
+        entry.author.id === office.self.id &&
+        entry.body.applied.some((applied) => device.revocations.includes(applied)),
+    );
+    const found: Uint8Array[] = [];
+    let bytes = 0;
+    for (const entry of [...removals, ...confirms].slice(0, MAX_NOTICE_ENTRIES)) {
+      bytes += entry.bytes.length;
+      if (bytes > NOTICE_BYTES) break;
+      found.push(entry.bytes);
     }
-    return [...found, ...confirms.slice(0, MAX_NOTICE_ENTRIES / 2)];
+    return found;
   }
 
   /** A removal of this device that a member signed, though it builds on entries that are not held here. */
@@ -87,6 +99,24 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
     return office.engine.verify(author.keys.signing, signed, entry.signature);
   }
 
+  function notify(device: RosterDevice): void {
+    const now = clock.elapsed();
+    if (standing() !== 'member' || now < (noticeNotBefore.get(device.id) ?? 0)) return;
+    noticeNotBefore.set(device.id, now + NOTICE_PAUSE);
+    const entries = proof(device);
+    if (entries.length === 0) return;
+    lastSerial = Math.max(lastSerial + 1, Math.floor(clock.now()));
+    const context = pairContext(hash, office.mesh, office.self, device);
+    const packet = encodeEnvelope(
+      { kind: 'notice', from: office.self.id, serial: lastSerial, entries },
+      (covered) =>
+        office.account.sign({ label: ENVELOPE_LABEL, digest: envelopeDigest(hash, context, covered) }),
+    );
+    cycle.afterwards(() => {
+      office.transport.publish(device.id, packet).catch((error: unknown) => office.fatal(error));
+    });
+  }
+
   return {
     async load() {
       record = (await office.keystore.read('farewell', 'self')) ?? record;
@@ -94,6 +124,16 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
       sayOnce();
     },
     standing,
+
+    prepare() {
+      if (!office.isOnline()) return;
+      for (const id of due) {
+        const device = log.membership().roster.devices.get(id);
+        if (device !== undefined) notify(device);
+      }
+      due.clear();
+    },
+
     answered: () => record.answered as readonly DeviceId[],
     told: () => record.told,
 
@@ -103,21 +143,7 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
         return office.count('sender-unknown');
       }
       office.count('sender-removed');
-      const now = clock.elapsed();
-      if (standing() !== 'member' || now < (noticeNotBefore.get(from) ?? 0)) return;
-      noticeNotBefore.set(from, now + NOTICE_PAUSE);
-      const entries = proof(device);
-      if (entries.length === 0) return;
-      lastSerial = Math.max(lastSerial + 1, Math.floor(clock.now()));
-      const context = pairContext(hash, office.mesh, office.self, device);
-      const packet = encodeEnvelope(
-        { kind: 'notice', from: office.self.id, serial: lastSerial, entries },
-        (covered) =>
-          office.account.sign({ label: ENVELOPE_LABEL, digest: envelopeDigest(hash, context, covered) }),
-      );
-      cycle.afterwards(() => {
-        office.transport.publish(from, packet).catch((error: unknown) => office.fatal(error));
-      });
+      notify(device);
     },
 
     onNotice(peer, { entries: list }) {
@@ -140,6 +166,20 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
       cycle.afterwards(() => office.tell({ kind: 'farewell', answered: record.answered as DeviceId[] }));
     },
 
-    grown: sayOnce,
+    grown({ now, before, entries }) {
+      for (const { id } of before.devices.values()) {
+        const device = now.devices.get(id);
+        if (device === undefined || id === office.self.id) continue;
+        if (before.devices.get(id)?.status === device.status) continue;
+        const byUs = entries.some(
+          (entry) =>
+            isKind(entry, 'revoke') && entry.body.target === id && entry.author.id === office.self.id,
+        );
+        if (device.status === 'left' || (device.status === 'removed' && byUs)) {
+          due.add(id);
+        }
+      }
+      sayOnce();
+    },
   };
 }

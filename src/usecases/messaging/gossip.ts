@@ -44,7 +44,7 @@ export interface Gossip {
   itemsFor(peer: Peer): readonly Item[];
   /** Whether what is known of the membership was confirmed lately enough to send anything else upon it. */
   isFresh(): boolean;
-  /** Nothing that this device knows is still to be handed to the broker for somebody. */
+  /** Nothing is left to be sent to those to whom anything can be sent. */
   isQuiet(): boolean;
   stop(): void;
 }
@@ -230,7 +230,11 @@ export function createGossip({ office, log, greet, told }: GossipParts): Gossip 
       return age < STALE_AFTER && age > -86_400 * SECOND;
     },
 
-    isQuiet: () => [...office.peers.values()].every((peer) => peer.gossip.queue.size === 0),
+    isQuiet: () =>
+      [...office.peers.values()].every((peer) => {
+        const cannot = peer.sessions.sessions.length === 0 && peer.theirKeys.length === 0;
+        return cannot || peer.gossip.queue.size === 0;
+      }),
 
     stop() {
       cancelCheck?.();

@@ -87,6 +87,8 @@ export interface Messenger {
   open(): void;
   /** Resolves when all that was begun is durable and shown. */
   settled(): Promise<void>;
+  /** Resolves when the broker has what this device wrote about the membership, or after `patience`. */
+  handedOver(patience: number): Promise<void>;
   /** Ends in good order: what waits is written, the transport says goodbye, the engine's memory is given back. */
   close(): Promise<void>;
   /** Ends at once, as a power cut would. Nothing more is written or published. */
@@ -118,6 +120,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
 
   function prepare(): void {
     accepting.acceptGathered();
+    farewell.prepare();
     dispatch.prepare();
   }
 
@@ -128,7 +131,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   function grown(change: LogChange): void {
     company.grown(change);
     gossip.grown(change);
-    farewell.grown();
+    farewell.grown(change);
     for (const id of change.now.forks.keys()) {
       if (!change.before.forks.has(id)) office.report({ what: 'forked', device: id, count: 1 });
     }
@@ -308,6 +311,23 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       });
     },
     settled: cycle.settled,
+    async handedOver(patience) {
+      await cycle.settled();
+      const isDone = (): boolean => gossip.isQuiet() && dispatch.underWay() === 0;
+      if (isDone()) return;
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          cancel();
+          listeners.delete(look);
+          resolve();
+        };
+        const look = (): void => {
+          if (isDone()) end();
+        };
+        const cancel = clock.after(patience, end);
+        listeners.add(look);
+      });
+    },
     async close() {
       housekeeping.cancel();
       gossip.stop();

@@ -6,6 +6,7 @@ import type { Cipher, Hash, Mac } from '../../entities/crypto.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { MeshId } from '../../entities/mesh-id.ts';
 import type { Party } from '../../entities/pair-keys.ts';
+import type { AbortReason } from '../../entities/pairing/abort.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { HeadMark } from '../../entities/wire/items.ts';
 import type { CommitCycle } from '../commit-cycle.ts';
@@ -77,10 +78,21 @@ export type News =
   | { readonly kind: 'received'; readonly from: DeviceId; readonly batch: number }
   | { readonly kind: 'delivery'; readonly id: Uint8Array; readonly device: DeviceId }
   | { readonly kind: 'alive'; readonly device: DeviceId }
+  /** All that was handed to the broker was answered by it. */
+  | { readonly kind: 'idle' }
   /** The roster changed. */
   | { readonly kind: 'membership'; readonly change: LogChange }
   /** This device was removed, or has left. */
   | { readonly kind: 'removed'; readonly how: 'removed' | 'left' }
   /** A member said that it knows that. */
   | { readonly kind: 'farewell'; readonly answered: readonly DeviceId[] }
+  /** An invite of this device, named by its id, has come further. */
+  | {
+      readonly kind: 'invite';
+      readonly id: string;
+      readonly what: 'claimed' | 'verified' | 'joined' | 'ended';
+      readonly device?: DeviceId;
+      readonly name?: string;
+      readonly reason?: AbortReason;
+    }
   | { readonly kind: 'incident'; readonly incident: Incident };

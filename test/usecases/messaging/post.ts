@@ -60,11 +60,23 @@ export class Post {
         const packet = { from: device, to, bytes: bytes.slice(), at: this.#clock.elapsed() };
         this.log.push(packet);
         const outcome = this.outcome(packet);
-        if (outcome === 'taken' && this.fate(packet) === 'deliver') this.enqueue(packet);
+        const passes = !this.#apart.has([packet.from, packet.to].sort().join());
+        if (outcome === 'taken' && passes && this.fate(packet) === 'deliver') this.enqueue(packet);
         return outcome;
       },
       close: async () => this.unplug(device),
     };
+  }
+
+  readonly #apart = new Set<string>();
+
+  /** What either sends the other is lost from now on. */
+  keepApart(a: DeviceId, b: DeviceId): void {
+    this.#apart.add([a, b].sort().join());
+  }
+
+  reunite(): void {
+    this.#apart.clear();
   }
 
   readonly #seen = new Set<DeviceId>();

@@ -7,6 +7,7 @@ import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../../src/entities/bytes.ts';
 import type { Party } from '../../../src/entities/pair-keys.ts';
+import { revocation } from '../../../src/entities/roster/compose.ts';
 import { decodeEnvelope, type Envelope } from '../../../src/entities/wire/envelope.ts';
 import type { Item } from '../../../src/entities/wire/items.ts';
 import { decodeCore, decodeParcel } from '../../../src/entities/wire/parcel.ts';
@@ -16,7 +17,7 @@ import { CONTENT_NONCE } from '../../../src/usecases/messaging/sealing.ts';
 import type { Clock } from '../../../src/usecases/ports/clock.ts';
 import { realRandomness } from '../../randomness.ts';
 import { Seeded } from '../../simulation/seeded.ts';
-import { foundMesh } from '../../support/found-mesh.ts';
+import { additionBody, foundMesh } from '../../support/found-mesh.ts';
 import { HookedEngine } from './hooked-engine.ts';
 import { type Packet, Post } from './post.ts';
 import { RigDevice } from './rig-device.ts';
@@ -36,6 +37,8 @@ const engine = loadEngine(realRandomness);
 
 export interface RigSettings {
   readonly devices?: number;
+  /** How many more there are that belong to no mesh. */
+  readonly strangers?: number;
   /** Another clock for one device, made from everybody's. */
   readonly clockOf?: (name: string, clock: VirtualClock) => Clock;
 }
@@ -45,12 +48,13 @@ export class Rig {
   readonly post = new Post(this.clock);
   readonly seeded = new Seeded(7);
   readonly devices: RigDevice[] = [];
+  readonly strangers: RigDevice[] = [];
   readonly #plaintexts = new Map<string, Uint8Array>();
 
   /** Devices that have never heard of each other but know each other's keys. None is running yet. */
-  static async make({ devices = 2, clockOf }: RigSettings = {}): Promise<Rig> {
+  static async make({ devices = 2, strangers = 0, clockOf }: RigSettings = {}): Promise<Rig> {
     const rig = new Rig();
-    for (let i = 0; i < devices; i++) {
+    for (let i = 0; i < devices + strangers; i++) {
       const name = NAMES[i] ?? `device ${i}`;
       const device = await RigDevice.make({
         name,
@@ -59,7 +63,8 @@ export class Rig {
         seeded: rig.seeded,
         transport: (self: Party) => rig.post.transport(self.id),
       });
-      rig.devices.push(device);
+      if (i < devices) rig.devices.push(device);
+      else rig.strangers.push(device);
     }
     await rig.found();
     return rig;
@@ -161,6 +166,23 @@ export class Rig {
       }
     }
     this.clock.pass(end - this.clock.elapsed());
+  }
+
+  /** One device adds another, as at the end of a pairing; the newcomer begins with what the inviter holds. */
+  async add(inviter: RigDevice, newcomer: RigDevice): Promise<void> {
+    const { log } = inviter.messenger;
+    log.write(additionBody(log.membership(), inviter.founder, newcomer.founder, this.seeded.bytes(32)));
+    if (!this.devices.includes(newcomer)) this.devices.push(newcomer);
+    if (newcomer.running) await this.stop(newcomer);
+    await newcomer.enter(log.membership());
+    await this.start(newcomer);
+  }
+
+  /** One device removes another. */
+  async revoke(by: RigDevice, target: RigDevice): Promise<void> {
+    const { log } = by.messenger;
+    log.write(revocation(log.membership(), target.id, 'lost'));
+    await this.settle();
   }
 
   /** Sends and waits until the message is durable. */

@@ -1,0 +1,124 @@
+/** Removing devices, leaving, and names. */
+
+import { fingerprint } from '../../entities/device-id.ts';
+import type { NameRefusal } from '../../entities/device-name.ts';
+import { MeshError } from '../../entities/errors.ts';
+import type { RosterDevice } from '../../entities/roster/roster.ts';
+import {
+  type Administration,
+  createAdministration,
+  type WriteRefusal,
+} from '../../usecases/membership/administer.ts';
+import type { JsonObject } from '../rpc/protocol.ts';
+import type { MethodTable } from '../rpc/server.ts';
+import { deviceNamed, nameOf } from './devices.ts';
+import { flag, optionalChoice, optionalCount, text } from './params.ts';
+import type { ApiPorts } from './ports.ts';
+
+const REASONS = ['lost', 'retired'] as const;
+/** How long a command that does not wait gives the broker to take the news over. */
+const PATIENCE = 5000;
+/** How long a device that leaves waits for somebody to say so, unless told otherwise. */
+const LEAVING = 30_000;
+
+export function membershipMethods(ports: ApiPorts): MethodTable {
+  const { self, hash, messenger, clock } = ports;
+  const administration = createAdministration({ hash, self, log: messenger.log });
+
+  /** Until `done`, or the time is up. */
+  function until(done: () => boolean, patience: number | undefined): Promise<boolean> {
+    if (done()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      let cancel = (): void => undefined;
+      const end = (result: boolean): void => {
+        cancel();
+        stop();
+        resolve(result);
+      };
+      const stop = messenger.listen(() => {
+        if (done()) end(true);
+      });
+      if (patience !== undefined) cancel = clock.after(patience, () => end(done()));
+    });
+  }
+
+  return {
+    /** What a removal would do, for people to see before they decide. */
+    async 'revoke.preview'(params) {
+      const device = deviceNamed(ports, text(params, 'device'));
+      const { voided, added } = administration.consequences(device.id);
+      return { ...about(device), voided: voided.map(about), added: added.map(about) };
+    },
+
+    async revoke(params) {
+      const name = text(params, 'device');
+      const reason = optionalChoice(params, 'reason', REASONS) ?? 'retired';
+      const wait = flag(params, 'wait');
+      const patience = optionalCount(params, 'timeout');
+      await ports.online();
+      const device = deviceNamed(ports, name);
+      const result = administration.revoke(device.id, reason);
+      if ('refused' in result) {
+        const again = result.refused === 'already-removed' && wait;
+        if (!again) throw refusal(result.refused, name);
+      }
+      const confirmedByAll = (): boolean => administration.standing(device.id).awaited.length === 0;
+      await messenger.settled();
+      const all = wait ? await until(confirmedByAll, patience) : confirmedByAll();
+      if (!wait) await messenger.handedOver(PATIENCE);
+      const { confirmed, awaited } = administration.standing(device.id);
+      return { deviceId: device.id, name: nameOf(device), confirmed, unconfirmed: awaited, all, wait };
+    },
+
+    async rename(params) {
+      const name = text(params, 'name');
+      await ports.online();
+      const result = administration.rename(name);
+      if ('refused' in result) throw refusal(result.refused, name);
+      await messenger.settled();
+      await messenger.handedOver(PATIENCE);
+      return { deviceId: self, name: result.ok };
+    },
+
+    /** Answered once the store may go: the host removes it when it ends. */
+    async leave(params) {
+      const force = flag(params, 'force');
+      const patience = optionalCount(params, 'timeout') ?? LEAVING;
+      const { farewell } = messenger;
+      const others = [...messenger.log.membership().roster.members].filter((id) => id !== self);
+      const wasRemoved = farewell.standing() === 'removed';
+      if (!wasRemoved && others.length > 0) {
+        await ports.online();
+        if (farewell.standing() !== 'left') announce(administration, force);
+        await messenger.settled();
+        const heard = await until(() => farewell.answered().length > 0, force ? PATIENCE : patience);
+        if (!heard && !force) throw new MeshError('leave-unheard');
+      }
+      ports.retire();
+      return { deviceId: self, announced: !wasRemoved && others.length > 0 };
+    },
+  };
+}
+
+function announce(administration: Administration, force: boolean): void {
+  const result = administration.leave();
+  if ('refused' in result && !force) throw refusal(result.refused, '');
+}
+
+function about(device: RosterDevice): JsonObject {
+  return { deviceId: device.id, name: nameOf(device), fingerprint: fingerprint(device.id) };
+}
+
+function refusal(
+  reason: WriteRefusal | 'device-self' | 'already-removed' | NameRefusal,
+  name: string,
+): MeshError {
+  switch (reason) {
+    case 'device-self':
+      return new MeshError('revoke-self', { text: name });
+    case 'already-removed':
+      return new MeshError('device-not-member', { text: name });
+    default:
+      return new MeshError(reason);
+  }
+}
