@@ -19,6 +19,11 @@ export interface BrokerLine extends Transport {
   state(): LineState;
   /** Calls after each change; returns how to stop that. */
   watch(listener: (state: LineState) => void): () => void;
+  /**
+   * Shows each packet to `take` before anybody else sees it; those that it answers with true are gone. Returns
+   * how to stop that.
+   */
+  probe(take: (bytes: Uint8Array) => boolean): () => void;
   /** Takes the settings as they are now. */
   renew(): Promise<void>;
   /**
@@ -37,6 +42,7 @@ export interface BrokerLineParts {
 export function createBrokerLine({ clock, connect }: BrokerLineParts): BrokerLine {
   const watchers = new Set<(state: LineState) => void>();
   let packetWatchers: (() => void)[] = [];
+  const probes = new Set<(bytes: Uint8Array) => boolean>();
   let state: LineState = { broker: undefined, error: undefined, permanent: false };
   let events: TransportEvents | undefined;
   let current: Transport | undefined;
@@ -66,6 +72,7 @@ export function createBrokerLine({ clock, connect }: BrokerLineParts): BrokerLin
     current = fresh;
     fresh.open({
       packet(bytes) {
+        if ([...probes].some((take) => take(bytes))) return;
         for (const call of packetWatchers) call();
         events?.packet(bytes);
       },
@@ -110,6 +117,10 @@ export function createBrokerLine({ clock, connect }: BrokerLineParts): BrokerLin
     watch(listener) {
       watchers.add(listener);
       return () => watchers.delete(listener);
+    },
+    probe(take) {
+      probes.add(take);
+      return () => probes.delete(take);
     },
     renew: () => inTurn(renew),
     quiet(pause, limit) {

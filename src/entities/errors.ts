@@ -98,11 +98,88 @@ export const explanations = {
     'the mesh does not count this device as a member: whoever added it was removed',
     'invite it again from a member, and join with "mesh join -"',
   ),
+  'invite-no-address': failed(
+    'this machine has no address that another one could reach the broker at',
+    'connect it to a network, or name the address with "mesh up --embedded-broker HOST:PORT"',
+  ),
+  'device-joining': failed(
+    'this device is just joining a mesh',
+    'call again when it has joined, or start over with "mesh join -"',
+  ),
   'device-revoked': refused(
     'this device was removed from the mesh',
     'nothing here was deleted; "mesh leave" does that, and "mesh join -" then makes a new device',
   ),
   'device-left': refused('this device has left the mesh', 'call "mesh leave --force" to delete what is here'),
+  'link-invalid': usage('this is not the link of an invite', 'it begins with mesh://join#; copy all of it'),
+  'link-too-long': usage(
+    'the link of an invite would be longer than can be scanned',
+    'use a shorter broker URL, or leave the broker login out',
+  ),
+  'link-cut': usage('the end of the link is missing', 'copy all of it, or scan the QR code again'),
+  'link-damaged': usage('the link has a wrong or missing character', 'copy it again instead of typing it'),
+  'link-newer': usage(
+    'the link was made by a newer version of this program',
+    'update this device, then ask for a fresh link',
+  ),
+  'link-malformed': usage(
+    'the link is whole, but not one that this program makes',
+    'ask for a fresh link; do not use links from people you do not know',
+  ),
+  'invites-paused': refused(
+    'three pairings have failed within ten minutes',
+    'wait ten minutes; somebody else may have seen your links',
+  ),
+  'invite-in-use': refused(
+    'a device is using the present invite',
+    'type its code with "mesh approve", or end it with "mesh invite --cancel"',
+  ),
+  'no-request': target('no device waits for its code to be typed', 'see "mesh requests"'),
+  'code-malformed': usage('a code has eight digits', 'type it as the new device shows it; this cost nothing'),
+  'code-wrong': refused(
+    'this is not the code that the new device shows',
+    'the invite cannot be used any more; if the typing was right, somebody stood in between; make a new one',
+  ),
+  'invite-expired': refused(
+    'the invite has expired',
+    'make a new one with "mesh invite"; if it is fresh, check the clocks of both devices',
+  ),
+  'invite-used': refused(
+    'the invite was used already, perhaps by another device',
+    'make a new one with "mesh invite"; if it was not you, somebody has seen the link, and got nothing by it',
+  ),
+  'invite-cancelled': refused('the invite was cancelled', 'make a new one with "mesh invite"'),
+  'invite-wrong-code': refused(
+    'another code was typed at the inviting device',
+    'make a new invite; if the typing was right, somebody stood in between',
+  ),
+  'invite-declined': refused('the request was declined at the inviting device', 'nothing was changed here'),
+  'invite-own': refused('this invite was made by this very device', 'use it on the device that is to join'),
+  'already-in-mesh': refused(
+    'this device is in another mesh already',
+    'leave that one first with "mesh leave", then join with a new device',
+  ),
+  'join-removed': refused(
+    'this device was removed from that mesh, for ever',
+    'make it a new device in another directory, then join again',
+  ),
+  'join-cancelled': refused('joining was given up here', 'the invite cannot be used again; make a new one'),
+  'pairing-version': refused(
+    'the two devices have no version of pairing in common',
+    'update the older one of them, then make a new invite',
+  ),
+  'pairing-failed': refused(
+    'the two devices do not understand each other, and nobody was added',
+    'make a new invite; if it happens again, update both devices',
+  ),
+  'inviter-silent': late(
+    'the inviting device did not answer before the invite expired',
+    'check that it is online at the same broker, then make a new invite',
+  ),
+  'join-no-broker': broker(
+    'the broker of the invite cannot be reached from here',
+    'check the network and the address; the same link works until it expires',
+  ),
   'message-unknown': target('there is no message "{id}"', 'see "mesh outbox --all"'),
   'outbox-full': failed(
     'too many messages wait to be delivered',

@@ -8,42 +8,55 @@ import { deriveDeviceId } from '../../src/entities/device-id.ts';
 import type { Party } from '../../src/entities/pair-keys.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { Secret } from '../../src/entities/secret.ts';
+import { type Administration, createAdministration } from '../../src/usecases/membership/administer.ts';
 import { loadMesh } from '../../src/usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../../src/usecases/messaging/messenger.ts';
 import type { Clock } from '../../src/usecases/ports/clock.ts';
-import type { Account, Engine } from '../../src/usecases/ports/engine.ts';
-import type { Change, Keystore } from '../../src/usecases/ports/keystore.ts';
-import type { PairRecord } from '../../src/usecases/ports/records.ts';
+import type { Account } from '../../src/usecases/ports/engine.ts';
+import type { Keystore } from '../../src/usecases/ports/keystore.ts';
 import type { Transport } from '../../src/usecases/ports/transport.ts';
 import { type Founder, logChanges } from '../support/found-mesh.ts';
+import { Committed } from './committed.ts';
 import type { Seeded } from './seeded.ts';
+import type { WatchedEngine } from './watched-engine.ts';
 
 export interface SimDeviceParts {
   readonly name: string;
-  readonly engine: Engine;
+  readonly engine: (self: SimDevice) => WatchedEngine;
   readonly clock: Clock;
   readonly seeded: Seeded;
   readonly transport: (self: Party) => Transport;
+  /** What its store has confirmed is not as it should be. */
+  readonly complain: (problem: string) => void;
+}
+
+interface Running {
+  readonly messenger: Messenger;
+  readonly account: Account;
+  readonly keystore: Keystore;
+  readonly administration: Administration;
 }
 
 export class SimDevice {
   readonly name: string;
   readonly disk = new MemoryDisk();
+  readonly engine: WatchedEngine;
   readonly #parts: SimDeviceParts;
   readonly #keys: StoreKeys;
   readonly #pickleKey: Secret;
   #founder: Founder | undefined;
-  messenger: Messenger | undefined;
-  #account: Account | undefined;
-  #keystore: Keystore | undefined;
-  /** What the store holds of each pair, as the keystore has confirmed it. */
-  committed = new Map<string, PairRecord>();
+  #running: Running | undefined;
+  /** What the store holds, as it has confirmed it. */
+  committed = new Committed();
   fatal: unknown;
   images: { readonly image: DiskImage; readonly step: number }[] = [];
+  /** It does what Mallory wants, who has its disk and everything on it. */
+  stolen = false;
 
   constructor(parts: SimDeviceParts) {
     this.name = parts.name;
     this.#parts = parts;
+    this.engine = parts.engine(this);
     const random = (length: number) => parts.seeded.bytes(length);
     this.#keys = deriveStoreKeys(nodePrimitives.mac, new Secret(random(32)), random(16));
     this.#pickleKey = new Secret(random(32));
@@ -62,7 +75,7 @@ export class SimDevice {
 
   /** Makes the device's keys and its store. */
   async make(): Promise<void> {
-    const account = this.#parts.engine.createAccount();
+    const account = this.engine.createAccount();
     const keystore = await createSealedKeystore(this.#storeParts());
     await keystore.commit([{ kind: 'account', key: 'self', put: account.pickle(this.#pickleKey) }]);
     const { keys } = account;
@@ -75,7 +88,7 @@ export class SimDevice {
   }
 
   /** Makes this the mesh that the device is in. */
-  async enter(membership: Membership): Promise<void> {
+  async enter(membership: Pick<Membership, 'log'>): Promise<void> {
     const keystore = await openSealedKeystore(this.#storeParts());
     await keystore.commit(logChanges(keystore, membership));
     await keystore.close();
@@ -83,19 +96,16 @@ export class SimDevice {
 
   async start(): Promise<void> {
     const opened = await openSealedKeystore(this.#storeParts());
-    const keystore = this.#watch(opened);
-    this.#keystore = keystore;
+    const committed = await Committed.load(opened, this.party.id);
+    this.committed = committed;
+    const keystore = committed.watch(opened, (problem) => {
+      if (!this.stolen) this.#parts.complain(`${this.name}: ${problem}`);
+    });
     const pickle = await keystore.read('account', 'self');
     if (pickle === undefined) throw new Error('a device without an account');
-    this.committed = new Map();
-    for (const key of keystore.keys('pair')) {
-      const record = await keystore.read('pair', key);
-      if (record !== undefined) this.committed.set(key, record);
-    }
-    const account = this.#parts.engine.restoreAccount(pickle, this.#pickleKey);
-    this.#account = account;
-    this.messenger = await createMessenger({
-      engine: this.#parts.engine,
+    const account = this.engine.restoreAccount(pickle, this.#pickleKey);
+    const messenger = await createMessenger({
+      engine: this.engine,
       ...nodePrimitives,
       clock: this.#parts.clock,
       randomness: (length) => this.#parts.seeded.bytes(length),
@@ -109,27 +119,29 @@ export class SimDevice {
         this.fatal = error;
       },
     });
-    this.messenger.open();
+    const { hash } = nodePrimitives;
+    const administration = createAdministration({ hash, self: this.party.id, log: messenger.log });
+    this.#running = { messenger, account, keystore, administration };
+    messenger.open();
   }
 
-  /** Remembers what was confirmed, for those who check that nothing else is shown. */
-  #watch(keystore: Keystore): Keystore {
-    return {
-      read: (kind, key) => keystore.read(kind, key),
-      keys: (kind) => keystore.keys(kind),
-      position: () => keystore.position(),
-      close: () => keystore.close(),
-      commit: async (changes: readonly Change[]) => {
-        // As they are now: what the caller does with them afterwards must not matter.
-        const pairs = changes.flatMap((change) =>
-          change.kind === 'pair' && 'put' in change
-            ? [[change.key, structuredClone(change.put)] as const]
-            : [],
-        );
-        await keystore.commit(changes);
-        for (const [key, record] of pairs) this.committed.set(key, record);
-      },
-    };
+  get messenger(): Messenger | undefined {
+    return this.#running?.messenger;
+  }
+
+  /** What a person at this device does about the membership. */
+  get administration(): Administration | undefined {
+    return this.#running?.administration;
+  }
+
+  /** What the program holds of the log now, committed or not. */
+  get membership(): Membership | undefined {
+    return this.#running?.messenger.log.membership();
+  }
+
+  /** It runs, and takes itself for a member. */
+  get isMember(): boolean {
+    return this.#running?.messenger.farewell.standing() === 'member';
   }
 
   get party(): Party {
@@ -143,7 +155,7 @@ export class SimDevice {
   }
 
   get running(): boolean {
-    return this.messenger !== undefined;
+    return this.#running !== undefined;
   }
 
   /** The power goes. */
@@ -155,8 +167,8 @@ export class SimDevice {
 
   async stop(): Promise<void> {
     try {
-      await this.messenger?.close();
-      await this.#keystore?.close();
+      await this.#running?.messenger.close();
+      await this.#running?.keystore.close();
     } catch (error) {
       // The power may go in the middle of a clean stop too.
       if (!(error instanceof PowerCut)) throw error;
@@ -166,10 +178,8 @@ export class SimDevice {
   }
 
   #gone(): void {
-    this.messenger = undefined;
-    this.#keystore = undefined;
-    this.#account?.dispose();
-    this.#account = undefined;
+    this.#running?.account.dispose();
+    this.#running = undefined;
     this.fatal = undefined;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The real engine, watched: every ratchet key is noted with what it encrypted and showed, and what left can be looked
- * up again by its ciphertext, so that checks at the ports see plaintext without breaking anything.
+ * up again by its ciphertext, so that checks at the ports see plaintext without breaking anything. Each device has
+ * its own, so that it is known who reads and who writes; all of them share one ledger.
  */
 
 import { readPreKeyMessage } from '../../src/drivers/vodozemac/olm-message.ts';
@@ -8,24 +9,29 @@ import { toHex } from '../../src/entities/bytes.ts';
 import type { Account, Engine, Session } from '../../src/usecases/ports/engine.ts';
 
 export interface EngineWatcher {
-  onKeyReuse(before: Uint8Array, now: Uint8Array): void;
   /** A ratchet is about to be asked to read this. */
   onReading(body: Uint8Array): void;
   onRead(body: Uint8Array): void;
+  /** Something was encrypted, whether or not it will ever leave. */
+  onWritten(plaintext: Uint8Array): void;
 }
 
-export class WatchedEngine implements Engine {
-  readonly #engine: Engine;
+/** What went through all engines of a simulation. */
+export class Ledger {
   readonly #plaintexts = new Map<string, Uint8Array>();
   readonly #keys = new Map<string, string>();
   readonly #shownByKey = new Map<string, Uint8Array>();
-  readonly #watcher: EngineWatcher;
-  /** How many sessions were begun. */
+  readonly #onKeyReuse: (before: Uint8Array, now: Uint8Array) => void;
+  /** How many sessions were begun by devices that do as they should. */
   begun = 0;
 
-  constructor(engine: Engine, watcher: EngineWatcher) {
-    this.#engine = engine;
-    this.#watcher = watcher;
+  constructor(onKeyReuse: (before: Uint8Array, now: Uint8Array) => void) {
+    this.#onKeyReuse = onKeyReuse;
+  }
+
+  note(body: Uint8Array, type: 0 | 1, plaintext: Uint8Array): void {
+    this.#plaintexts.set(toHex(body), plaintext);
+    this.#keys.set(toHex(body), ratchetKeyOf(body, type));
   }
 
   plaintextOf(body: Uint8Array): Uint8Array | undefined {
@@ -39,24 +45,43 @@ export class WatchedEngine implements Engine {
     const plaintext = this.#plaintexts.get(name);
     if (key === undefined || plaintext === undefined) return;
     const before = this.#shownByKey.get(key);
-    if (before !== undefined && toHex(before) !== toHex(plaintext))
-      this.#watcher.onKeyReuse(before, plaintext);
+    if (before !== undefined && toHex(before) !== toHex(plaintext)) this.#onKeyReuse(before, plaintext);
     this.#shownByKey.set(key, plaintext);
+  }
+}
+
+/** What a program that is not the product does with the engine. */
+export interface Tampering {
+  /** What is encrypted in the place of a plaintext. */
+  instead(plaintext: Uint8Array): Uint8Array;
+  /** Statements that this program does not want to be true. */
+  denies(digest: Uint8Array): boolean;
+}
+
+export class WatchedEngine implements Engine {
+  readonly #engine: Engine;
+  readonly #ledger: Ledger;
+  readonly #watcher: EngineWatcher;
+  /** Set once the device is in Mallory's hands. */
+  tampering: Tampering | undefined;
+
+  constructor(engine: Engine, ledger: Ledger, watcher: EngineWatcher) {
+    this.#engine = engine;
+    this.#ledger = ledger;
+    this.#watcher = watcher;
   }
 
   #session(session: Session): Session {
-    const note = (body: Uint8Array, type: 0 | 1, plaintext: Uint8Array): void => {
-      this.#plaintexts.set(toHex(body), plaintext);
-      this.#keys.set(toHex(body), ratchetKeyOf(body, type));
-    };
     return {
       id: session.id,
       get established() {
         return session.established;
       },
-      encrypt(plaintext) {
-        const message = session.encrypt(plaintext);
-        note(message.body, message.type, plaintext.slice());
+      encrypt: (plaintext) => {
+        const text = this.tampering?.instead(plaintext) ?? plaintext;
+        const message = session.encrypt(text);
+        this.#ledger.note(message.body, message.type, text.slice());
+        this.#watcher.onWritten(text);
         return message;
       },
       decrypt: (message) => {
@@ -78,7 +103,7 @@ export class WatchedEngine implements Engine {
       createOneTimeKeys: (count) => account.createOneTimeKeys(count),
       burnOneTimeKey: (key) => account.burnOneTimeKey(key),
       startSession: (peer, key) => {
-        this.begun++;
+        if (this.tampering === undefined) this.#ledger.begun++;
         return this.#session(account.startSession(peer, key));
       },
       acceptSession: (peer, body) => {
@@ -99,7 +124,10 @@ export class WatchedEngine implements Engine {
     this.#account(this.#engine.restoreAccount(pickle, key));
   restoreSession: Engine['restoreSession'] = (pickle, key) =>
     this.#session(this.#engine.restoreSession(pickle, key));
-  verify: Engine['verify'] = (key, statement, signature) => this.#engine.verify(key, statement, signature);
+  verify: Engine['verify'] = (key, statement, signature) => {
+    if (this.tampering?.denies(statement.digest) === true) return false;
+    return this.#engine.verify(key, statement, signature);
+  };
   createGroupSession: Engine['createGroupSession'] = () => this.#engine.createGroupSession();
   restoreOutboundGroupSession: Engine['restoreOutboundGroupSession'] = (pickle, key) =>
     this.#engine.restoreOutboundGroupSession(pickle, key);

@@ -9,6 +9,7 @@ import { type AgreementKey, parseAgreementKey, parseDeviceKeys } from '../../src
 import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { ENVELOPE_LABEL, envelopeDigest, type Party, pairContext } from '../../src/entities/pair-keys.ts';
 import type { Result } from '../../src/entities/result.ts';
+import { Secret } from '../../src/entities/secret.ts';
 
 export const { hash, mac } = nodePrimitives;
 export const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
@@ -50,6 +51,7 @@ function device(name: string, signingByte: number, agreementByte: number): Vecto
 export const laptop = device("Alice's laptop", 0x11, 0x12);
 export const phone = device("Alice's phone", 0x21, 0x22);
 export const mesh = toHex(filled(32, 0x31)) as MeshId;
+export const inviteSecret = new Secret(filled(16, 0x41));
 
 /** The public halves of one-time keys, of private ones that are one byte repeated. */
 export function oneTimeKeys(...bytes: readonly number[]): AgreementKey[] {

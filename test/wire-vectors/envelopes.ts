@@ -6,6 +6,7 @@ import { concat, toHex } from '../../src/entities/bytes.ts';
 import { deviceIdBytes } from '../../src/entities/device-id.ts';
 import { LOW_ORDER_X25519 } from '../../src/entities/low-order-keys.ts';
 import { envelopeKey, envelopeMac } from '../../src/entities/pair-keys.ts';
+import { inviteTag, pairingMac } from '../../src/entities/pairing/keys.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import {
   decodeEnvelope,
@@ -13,7 +14,17 @@ import {
   MAX_ENVELOPE_BYTES,
   type Unsealed,
 } from '../../src/entities/wire/envelope.ts';
-import { filled, laptop, mac, must, oneTimeKeys, signEnvelope, toPhone } from './cast.ts';
+import {
+  filled,
+  inviteSecret,
+  laptop,
+  mac,
+  must,
+  oneTimeKeys,
+  phone,
+  signEnvelope,
+  toPhone,
+} from './cast.ts';
 import { sessionId, sessionSecret } from './pair-keys.ts';
 import { arr, bin, head, map, nil, num, type Raw, raw, txt, yes } from './raw-cbor.ts';
 import { type Accepted, type Refused, show } from './show.ts';
@@ -23,10 +34,20 @@ const session = sessionId.subarray(0, 8);
 const nonce = filled(16, 0x51);
 const sealingKey = envelopeKey(mac, new Secret(sessionSecret), sessionId, toPhone);
 
+/** Those of a pairing are from a newcomer to the phone, which has invited it. */
+const ends = { inviter: phone.party.id, newcomer: from };
+
 function seal(envelope: Unsealed): Uint8Array {
-  return encodeEnvelope(envelope, (covered) =>
-    envelope.kind === 'sealed' ? envelopeMac(mac, sealingKey, covered) : signEnvelope(covered),
-  );
+  return encodeEnvelope(envelope, (covered) => {
+    switch (envelope.kind) {
+      case 'sealed':
+        return envelopeMac(mac, sealingKey, covered);
+      case 'pairing':
+        return pairingMac(mac, inviteSecret, 'to inviter', ends, covered);
+      default:
+        return signEnvelope(covered);
+    }
+  });
 }
 
 const [one, two, three, four, five, six] = oneTimeKeys(1, 2, 3, 4, 5, 6);
@@ -51,6 +72,14 @@ const greeting = {
   versions: [1],
 } as const;
 
+const pairing = {
+  kind: 'pairing',
+  from,
+  step: 1,
+  tag: inviteTag(mac, inviteSecret),
+  body: filled(40, 0x65),
+} as const;
+
 const ACCEPTED: readonly (readonly [title: string, envelope: Unsealed])[] = [
   ['sealed', sealed],
   ['sealed with an empty body', { ...sealed, body: new Uint8Array(0) }],
@@ -72,6 +101,14 @@ const ACCEPTED: readonly (readonly [title: string, envelope: Unsealed])[] = [
   ['request', { kind: 'request', from, serial: 8, nonce }],
   ['answer with one key', { kind: 'answer', from, serial: 9, nonce, keys: five_.slice(0, 1) }],
   ['answer with five keys', { kind: 'answer', from, serial: 10, nonce, keys: five_ }],
+  ['notice', { kind: 'notice', from, serial: 11, entries: [filled(40, 0x64)] }],
+  [
+    'notice with the most entries',
+    { kind: 'notice', from, serial: 12, entries: Array.from({ length: 16 }, () => raw(1)) },
+  ],
+  ['pairing', pairing],
+  ['pairing with an empty body', { ...pairing, body: new Uint8Array(0) }],
+  ['pairing given up', { ...pairing, step: 7 }],
 ];
 
 const VERSION = raw(1);
@@ -90,6 +127,15 @@ const aSealed = (
     change.body ?? bin(raw(1)),
     change.attached ?? arr(),
     change.mac ?? mac16,
+  );
+const aPairing = (change: Partial<Record<'from' | 'step' | 'tag' | 'body' | 'mac', Raw>>): Raw =>
+  envelope(
+    num(7),
+    change.from ?? id,
+    change.step ?? num(1),
+    change.tag ?? bin(filled(8, 1)),
+    change.body ?? bin(raw(1)),
+    change.mac ?? bin(filled(32, 0)),
   );
 const anAnswer = (keys: Raw): Raw => envelope(num(5), id, num(1), bin(nonce), keys, sig64);
 const keysOf = (...keys: readonly (Uint8Array | undefined)[]): Raw =>
@@ -168,7 +214,7 @@ const REFUSED: readonly (readonly [title: string, bytes: Raw, refused: string, z
   ['an empty array', envelope(), 'envelope-malformed'],
   ['a kind that is no number', envelope(txt('1'), id, num(1)), 'envelope-malformed'],
   ['kind 0', envelope(num(0), id, num(1)), 'envelope-unknown-kind'],
-  ['kind 6', envelope(num(6), id, num(1)), 'envelope-unknown-kind'],
+  ['kind 8', envelope(num(8), id, num(1)), 'envelope-unknown-kind'],
   ['a negative kind', envelope(head(1, 0), id, num(1)), 'envelope-unknown-kind'],
   ['a kind alone', envelope(num(1)), 'envelope-malformed'],
   ['sender of 19 bytes', aSealed({ from: bin(filled(19, 1)) }), 'envelope-malformed'],
@@ -272,6 +318,33 @@ const REFUSED: readonly (readonly [title: string, bytes: Raw, refused: string, z
   ['request with true for a nonce', envelope(num(4), id, num(1), yes, sig64), 'envelope-malformed'],
   ['request with one item more', envelope(num(4), id, num(1), bin(nonce), sig64, nil), 'envelope-malformed'],
   ['answer without keys', anAnswer(arr()), 'envelope-malformed'],
+  ['notice without entries', envelope(num(6), id, num(1), arr(), sig64), 'envelope-malformed'],
+  [
+    'notice with 17 entries',
+    envelope(num(6), id, num(1), arr(...Array.from({ length: 17 }, () => bin(raw(1)))), sig64),
+    'envelope-malformed',
+  ],
+  ['notice with an entry as text', envelope(num(6), id, num(1), arr(txt('a')), sig64), 'envelope-malformed'],
+  ['notice with serial 0', envelope(num(6), id, num(0), arr(bin(raw(1))), sig64), 'envelope-malformed'],
+  ['notice with a MAC', envelope(num(6), id, num(1), arr(bin(raw(1))), mac16), 'envelope-malformed'],
+  [
+    'notice with one item more',
+    envelope(num(6), id, num(1), arr(bin(raw(1))), sig64, nil),
+    'envelope-malformed',
+  ],
+  ['pairing with step 0', aPairing({ step: num(0) }), 'envelope-malformed'],
+  ['pairing with step 8', aPairing({ step: num(8) }), 'envelope-malformed'],
+  ['pairing with a tag of 7 bytes', aPairing({ tag: bin(filled(7, 0)) }), 'envelope-malformed'],
+  ['pairing with a tag of 9 bytes', aPairing({ tag: bin(filled(9, 0)) }), 'envelope-malformed'],
+  ['pairing with a body as text', aPairing({ body: txt('a') }), 'envelope-malformed'],
+  ['pairing with a MAC of 16 bytes', aPairing({ mac: mac16 }), 'envelope-malformed'],
+  ['pairing with a signature', aPairing({ mac: sig64 }), 'envelope-malformed'],
+  ['pairing with a sender of 19 bytes', aPairing({ from: bin(filled(19, 1)) }), 'envelope-malformed'],
+  [
+    'pairing with one item more',
+    envelope(num(7), id, num(1), bin(filled(8, 1)), bin(raw(1)), bin(filled(32, 0)), nil),
+    'envelope-malformed',
+  ],
   ['answer with six keys', anAnswer(keysOf(one, two, three, four, five, six)), 'envelope-malformed'],
   ['answer with one key twice', anAnswer(keysOf(one, one)), 'envelope-malformed'],
   ['answer with a key of 31 bytes', anAnswer(arr(bin(filled(31, 9)))), 'key-malformed'],

@@ -1,6 +1,7 @@
 /** The files of vectors for the wire format, as text. */
 import { envelopeVectors } from './envelopes.ts';
 import { pairKeyVectors } from './pair-keys.ts';
+import { pairingVectors } from './pairing.ts';
 import { parcelVectors } from './parcels.ts';
 
 export function wireVectors(): Readonly<Record<string, string>> {
@@ -9,5 +10,6 @@ export function wireVectors(): Readonly<Record<string, string>> {
     'pair-keys.json': text(pairKeyVectors()),
     'envelopes.json': text(envelopeVectors()),
     'parcels.json': text(parcelVectors()),
+    'pairing.json': text(pairingVectors()),
   };
 }

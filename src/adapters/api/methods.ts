@@ -5,6 +5,7 @@ import { MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
 import type { MethodTable } from '../rpc/server.ts';
 import { keyMethods, settingMethods, statusMethod } from './administration.ts';
 import { listDevices } from './devices.ts';
+import { doctorMethod } from './doctor.ts';
 import { membershipMethods } from './membership.ts';
 import { cancelMethod, outboxMethod, sendMethod } from './messages.ts';
 import type { ApiPorts } from './ports.ts';
@@ -24,6 +25,7 @@ export function createMethods(ports: ApiPorts): MethodTable {
     send: sendMethod(ports),
     cancel: cancelMethod(ports),
     outbox: outboxMethod(ports),
+    doctor: doctorMethod(ports),
     async devices() {
       return listDevices(ports);
     },

@@ -1,7 +1,11 @@
 /** What the methods of the local API work with. */
 import type { Hash } from '../../entities/crypto.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
+import type { MeshError } from '../../entities/errors.ts';
+import type { MeshId } from '../../entities/mesh-id.ts';
+import type { InviteLink, LinkBroker } from '../../entities/pairing/link.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
+import type { Secret } from '../../entities/secret.ts';
 import type { Messenger } from '../../usecases/messaging/messenger.ts';
 import type { Clock } from '../../usecases/ports/clock.ts';
 import type { Keystore } from '../../usecases/ports/keystore.ts';
@@ -9,6 +13,18 @@ import type { Randomness } from '../../usecases/ports/randomness.ts';
 import type { Settings } from '../../usecases/settings.ts';
 import type { BrokerLine } from '../broker-line.ts';
 import type { Slots } from '../keystore/unlocked-header.ts';
+import type { Checkup } from './doctor.ts';
+
+export interface JoinOptions {
+  /** Where the link does not carry one. */
+  readonly login?: { readonly user: string; readonly password: Secret };
+  readonly ca?: string;
+}
+
+export type JoinEvent =
+  | { readonly kind: 'code'; readonly code: string; readonly fingerprint: string }
+  /** The broker cannot be reached just now, for example. It goes on trying. */
+  | { readonly kind: 'trouble'; readonly error: MeshError };
 
 export interface ApiPorts {
   readonly self: DeviceId;
@@ -25,11 +41,23 @@ export interface ApiPorts {
   readonly membership: () => Membership;
   readonly settings: Settings;
   readonly slots: Slots;
-  readonly line: Pick<BrokerLine, 'state' | 'watch'>;
+  readonly line: Pick<BrokerLine, 'state' | 'watch' | 'publish' | 'probe' | 'renew'>;
+  readonly checkup: Checkup;
   /** Connects where that has not been done yet; resolves when what lay at the broker has been looked at. */
   readonly online: () => Promise<void>;
   /** The store cannot be read any more: the process has to end. */
   readonly fatal: (error: unknown) => void;
+  /** What an invite says about the broker. Throws where there is none that others could reach. */
+  readonly inviteBroker: (shareLogin: boolean) => Promise<LinkBroker>;
+  /**
+   * Becomes a member of the mesh that the link leads to, and leaves the one of its own. Afterwards, however it
+   * went, the host begins anew: nothing else can be asked of this one.
+   */
+  readonly join: (
+    link: InviteLink,
+    options: JoinOptions,
+    told: (event: JoinEvent) => void,
+  ) => Promise<{ readonly mesh: MeshId; readonly members: number }>;
   /** This device is no longer wanted here: its store goes when the host ends, which is to be soon. */
   readonly retire: () => void;
   /** A daemon wants the store: a one-shot command gives it up. */

@@ -25,7 +25,10 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['MESH_KEY_FILE', 'the key file that unlocks the store'],
   ['MESH_PASSPHRASE_FILE', 'a file with the passphrase in its first line'],
   ['CREDENTIALS_DIRECTORY', 'where systemd puts the credential mesh-key of a service'],
-  ['NOTIFY_SOCKET', 'set by systemd; the daemon then says when it is ready, when it stops, and that it lives'],
+  [
+    'NOTIFY_SOCKET',
+    'set by systemd; the daemon then says when it is ready, when it stops, and that it lives',
+  ],
   ['NO_COLOR', 'no colours, whatever the terminal can do'],
 ];
 
@@ -45,8 +48,9 @@ export function manualPage(program: Command): string {
     '.Op Ar arguments',
     '.Sh DESCRIPTION',
     'One device of a mesh, its daemon and the commands that talk to it.',
-    'A command finds the running daemon of its home by itself; without one it opens the store, connects, does its',
-    'work and stops.',
+    ...text(
+      'A command finds the running daemon of its home by itself; without one it opens the store, connects, does its work and stops.',
+    ),
     '.Pp',
     'The options of all commands:',
     '.Bl -tag -width Ds',
@@ -66,11 +70,11 @@ export function manualPage(program: Command): string {
     'A duration is written like 500ms, 30s, 10m, 12h or 7d.',
     '.Sh ENVIRONMENT',
     '.Bl -tag -width Ds',
-    ...ENVIRONMENT.flatMap(([name, text]) => [`.It Ev ${name}`, roff(text)]),
+    ...ENVIRONMENT.flatMap(([name, meaning]) => [`.It Ev ${name}`, ...text(meaning)]),
     '.El',
     '.Sh EXIT STATUS',
     '.Bl -tag -width Ds',
-    ...STATUSES.flatMap((text, status) => [`.It ${status}`, roff(text)]),
+    ...STATUSES.flatMap((meaning, status) => [`.It ${status}`, ...text(meaning)]),
     '.El',
     '.Sh EXAMPLES',
     ...leaves(program, []).flatMap(({ command }) => examplesOf(command).map(exampleLine)),
@@ -93,14 +97,17 @@ export function leaves(command: Command, path: readonly string[]): readonly Leaf
 
 function commandItem(command: Command, path: readonly string[]): readonly string[] {
   const options = optionItems(command);
-  const words = path.map((word) => `Cm ${word}`).join(' ');
+  const words = `Cm ${path.join(' Cm ')}`;
   const after = command.registeredArguments.map(argumentMacro).join(' ');
   const takes = command.registeredArguments.filter(({ description }) => description !== '');
   return [
-    `.It ${[words, ...(options.length > 0 ? ['Op Ar options'] : []), after].join(' ').trimEnd()}`,
-    `${roff(sentence(command.description()))}`,
+    `.It ${[words, ...(options.length > 0 ? ['Oo Ar options Oc'] : []), after].join(' ').trimEnd()}`,
+    ...text(sentence(command.description())),
     ...(takes.length + options.length === 0 ? [] : ['.Bl -tag -width Ds']),
-    ...takes.flatMap((one) => [`.It Ar ${argumentName(one)}`, roff(one.description + choices(one.argChoices))]),
+    ...takes.flatMap((one) => [
+      `.It Ar ${argumentName(one)}`,
+      ...text(one.description + choices(one.argChoices)),
+    ]),
     ...options,
     ...(takes.length + options.length === 0 ? [] : ['.El']),
   ];
@@ -109,12 +116,15 @@ function commandItem(command: Command, path: readonly string[]): readonly string
 const argumentName = (argument: Argument): string => `${argument.name()}${argument.variadic ? ' ...' : ''}`;
 
 const argumentMacro = (argument: Argument): string =>
-  `${argument.required ? '' : 'Op '}Ar ${argumentName(argument)}`;
+  argument.required ? `Ar ${argumentName(argument)}` : `Oo Ar ${argumentName(argument)} Oc`;
 
 function optionItems(command: Command): readonly string[] {
   return command.options
     .filter(({ hidden }) => !hidden)
-    .flatMap((option) => [`.It ${optionMacro(option)}`, roff(option.description + choices(option.argChoices))]);
+    .flatMap((option) => [
+      `.It ${optionMacro(option)}`,
+      ...text(option.description + choices(option.argChoices)),
+    ]);
 }
 
 function optionMacro({ flags, long, short, required, optional }: Option): string {
@@ -133,8 +143,28 @@ const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${t
 
 const exampleLine = (line: string): string => `.Dl ${roff(line).replaceAll('"', '\\(dq')}`;
 
+const WIDTH = 78;
+
+/** In lines that are not too long for those who read the source. */
+function text(whole: string): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of whole.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = '';
+    }
+    line += line === '' ? word : ` ${word}`;
+  }
+  return [...lines, line].map(roff);
+}
+
 /** Nothing in a text is taken for a command of the language. */
 function roff(text: string): string {
-  const plain = text.replaceAll('\\', '\\e').replaceAll("'", '\\(aq').replaceAll('-', '\\-').replaceAll('~', '\\(ti');
+  const plain = text
+    .replaceAll('\\', '\\e')
+    .replaceAll("'", '\\(aq')
+    .replaceAll('-', '\\-')
+    .replaceAll('~', '\\(ti');
   return /^[.']/.test(plain) ? `\\&${plain}` : plain;
 }

@@ -10,6 +10,8 @@ import { toHex } from '../../entities/bytes.ts';
 import { parseCertificatePin } from '../../entities/certificate-pin.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
+import { inviteLogin } from '../../entities/pairing/keys.ts';
+import type { LinkBroker } from '../../entities/pairing/link.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import { Secret } from '../../entities/secret.ts';
 import { utf8 } from '../../entities/text.ts';
@@ -25,13 +27,22 @@ import { openKeystore } from '../node/open-keystore.ts';
 import { nodePrimitives } from '../node/primitives.ts';
 import { nodeRandomness } from '../node/randomness.ts';
 import { loadEngine } from '../vodozemac/load-node.ts';
+import { createCheckup } from './checkup.ts';
+import { createCrossing, guarded } from './crossing.ts';
 import { type Embedded, type EmbeddedAddress, openEmbedded } from './embedded.ts';
+import { bidFarewell } from './farewell.ts';
 import { VERSION } from './version.ts';
 
 export const VERIFIED_AT_OPEN: readonly RecordKind[] = ['identity', 'account', 'entry', 'setting', 'pair'];
 /** How long the broker has been quiet when what it held for us counts as handed over. */
 const QUIET_PAUSE = 40;
 const QUIET_LIMIT = 5000;
+/** How long a command waits for a join that an earlier one has begun. */
+const JOIN_LIMIT = 15_000;
+/** How long a command of a removed device stays to tell the others. */
+const FAREWELL_LIMIT = 3000;
+/** A removed device shall still hear why, before its login is gone. */
+const LOGIN_GRACE = 1000;
 
 export interface ComposeOptions {
   readonly home: string;
@@ -41,6 +52,8 @@ export interface ComposeOptions {
   /** Called once: the process has to end, and nothing more may be written. */
   readonly fatal: (error: unknown) => void;
   readonly handOver: () => void;
+  /** The device has left: its store is to go when it is closed. */
+  readonly retire: () => void;
 }
 
 export interface RunningDevice {
@@ -54,6 +67,8 @@ export interface RunningDevice {
   readonly embeddedBroker: Embedded | undefined;
   /** Connects. A second call does nothing. */
   goOnline(): void;
+  /** A join has ended, and what runs here is of the mesh that was before it: all is to be opened anew. */
+  readonly outdated: Promise<void>;
   /** Ends in good order and gives the store back. */
   stop(): Promise<void>;
   /** Ends without another word, as a power cut would. */
@@ -75,7 +90,7 @@ export async function composeDevice(options: ComposeOptions): Promise<RunningDev
 }
 
 async function compose(
-  { home, unlock, host, embeddedBroker, fatal, handOver }: ComposeOptions,
+  { home, unlock, host, embeddedBroker, fatal, handOver, retire }: ComposeOptions,
   undo: (() => Promise<void> | void)[],
   undoAll: () => Promise<void>,
 ): Promise<RunningDevice> {
@@ -88,8 +103,10 @@ async function compose(
   undo.push(() => device.account.dispose());
   const membership = await loadMesh(hash, keystore);
 
+  // A device that has joined a mesh elsewhere uses the broker of that mesh, whatever it is started with.
+  const configured = await keystore.read('setting', 'broker');
   const guests =
-    embeddedBroker === undefined
+    embeddedBroker === undefined || configured !== undefined
       ? undefined
       : await openEmbedded(keystore, {
           ...embeddedBroker,
@@ -102,20 +119,21 @@ async function compose(
     if (key === 'topic-prefix') guests?.setTopicPrefix(await settings.get(key));
     await line.renew();
   });
+  const access = async (): Promise<BrokerSettings> =>
+    guests === undefined
+      ? brokerSettings(settings)
+      : guests.settingsFor(device.self.id, await settings.get('topic-prefix'));
   const versions: KnownVersions = new Map();
   const platform = { clock: nodeClock, randomness: nodeRandomness, versions };
+  const connect = async (own: BrokerSettings): Promise<Transport> => {
+    // Loaded when it is needed: a command that only looks at the store does not pay for it.
+    const { MqttTransport } = await import('../mqtt/mqtt-transport.ts');
+    const clientId = (await keystore.read('setting', CLIENT_ID)) ?? toHex(nodeRandomness(11));
+    return new MqttTransport({ ...own, clientId, device: device.self.id }, platform);
+  };
   const line: BrokerLine = createBrokerLine({
     clock: nodeClock,
-    connect: async (): Promise<Transport> => {
-      const own =
-        guests === undefined
-          ? await brokerSettings(settings)
-          : guests.settingsFor(device.self.id, await settings.get('topic-prefix'));
-      // Loaded when it is needed: a command that only looks at the store does not pay for it.
-      const { MqttTransport } = await import('../mqtt/mqtt-transport.ts');
-      const clientId = (await keystore.read('setting', CLIENT_ID)) ?? toHex(nodeRandomness(11));
-      return new MqttTransport({ ...own, clientId, device: device.self.id }, platform);
-    },
+    connect: async () => connect(await access()),
   });
 
   const messenger = await createMessenger({
@@ -131,15 +149,28 @@ async function compose(
     account: device.account,
     pickleKey: device.pickleKey,
     membership,
+    ...(guests === undefined ? {} : { loginFor: guests.loginFor }),
     fatal,
   });
-  undo.push(() => messenger.close());
+  let closing: Promise<void> | undefined;
+  const closeMesh = (): Promise<void> => {
+    closing ??= messenger.close();
+    return closing;
+  };
+  undo.push(closeMesh);
+  if (guests !== undefined) undo.push(serveGuests(guests, messenger));
 
+  const crossing = createCrossing({ engine, keystore, device, connect }, closeMesh);
+  undo.push(() => crossing.stop());
   let opened: Promise<void> | undefined;
   const goOnline = (): void => {
     if (opened !== undefined) return;
-    messenger.open();
-    opened = line.quiet(QUIET_PAUSE, QUIET_LIMIT);
+    opened = crossing.resume().then((resumed) => {
+      if (resumed !== undefined) return Promise.race([resumed.ended, after(JOIN_LIMIT)]);
+      messenger.open();
+      return line.quiet(QUIET_PAUSE, QUIET_LIMIT);
+    });
+    opened.catch(fatal);
   };
   const methods = createMethods({
     self: device.self.id,
@@ -152,26 +183,40 @@ async function compose(
     randomness: nodeRandomness,
     keystore,
     messenger,
-    membership: () => membership,
+    membership: messenger.log.membership,
     settings,
     slots,
     line,
+    checkup: createCheckup({ home, self: device.self.id, access, platform }),
     async online() {
-      if (host === 'daemon') return;
-      goOnline();
-      await opened;
+      if (host === 'one-shot') {
+        goOnline();
+        await opened;
+      }
+      crossing.check();
     },
+    inviteBroker: (shareLogin) => inviteBroker(settings, guests, shareLogin),
+    join: crossing.join,
+    retire,
     fatal,
     handOver,
   });
 
+  /** A daemon does it for as long as it lives; a command only in passing. */
+  async function seeOff(): Promise<void> {
+    if (host === 'daemon') return;
+    goOnline();
+    await bidFarewell(messenger, device.self.id, FAREWELL_LIMIT);
+  }
+
   return {
     deviceId: device.self.id,
-    membership: () => membership,
+    membership: messenger.log.membership,
     messenger,
     line,
     settings,
-    methods,
+    methods: guarded(methods, messenger.farewell, crossing, seeOff),
+    outdated: crossing.outdated,
     embeddedBroker: guests,
     goOnline,
     stop: undoAll,
@@ -196,3 +241,46 @@ async function brokerSettings(settings: Settings): Promise<BrokerSettings> {
     topicPrefix: await settings.get('topic-prefix'),
   };
 }
+
+async function inviteBroker(
+  settings: Settings,
+  guests: Embedded | undefined,
+  shareLogin: boolean,
+): Promise<LinkBroker> {
+  const topicPrefix = await settings.get('topic-prefix');
+  const prefix = topicPrefix === undefined ? {} : { topicPrefix };
+  if (guests !== undefined) {
+    const { inviteUrl, pin } = guests;
+    if (inviteUrl === undefined) throw new MeshError('invite-no-address');
+    return { url: inviteUrl, derivedLogin: true, ...prefix, ...(pin === undefined ? {} : { pin }) };
+  }
+  const { urls, username, password, pin } = await brokerSettings(settings);
+  const [url] = urls;
+  if (url === undefined) throw new MeshError('broker-url-missing');
+  const login =
+    shareLogin && username !== undefined
+      ? { login: { user: username, password: password ?? new Secret(new Uint8Array()) } }
+      : {};
+  return { url, ...prefix, ...login, ...(pin === undefined ? {} : { pin }) };
+}
+
+/** Keeps the logins of the embedded broker in step with the roster and the invites. */
+function serveGuests(guests: Embedded, messenger: Messenger): () => void {
+  const { mac } = nodePrimitives;
+  const invites = (): void => {
+    guests.setInvites(messenger.inviting.logins().map(({ secret }) => inviteLogin(mac, secret)));
+  };
+  invites();
+  return messenger.listen((news) => {
+    if (news.kind === 'invite') invites();
+    if (news.kind !== 'membership') return;
+    const { members } = news.change.now;
+    guests.setMembers(new Set([...members, ...news.change.before.members]));
+    nodeClock.after(LOGIN_GRACE, () => guests.setMembers(messenger.log.membership().roster.members));
+  });
+}
+
+const after = (delay: number): Promise<void> =>
+  new Promise((resolve) => {
+    nodeClock.after(delay, resolve);
+  });

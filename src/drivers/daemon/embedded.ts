@@ -62,8 +62,8 @@ export interface Embedded {
   loginFor(device: DeviceId): EmbeddedLogin;
   /** Whoever is not among these any more is disconnected, and what waited for it is gone. */
   setMembers(members: Iterable<DeviceId>): void;
-  /** The login of the one newcomer that is awaited, in place of an earlier one. */
-  setInvite(login: EmbeddedLogin | undefined): void;
+  /** The logins of newcomers that are awaited, in place of earlier ones. */
+  setInvites(logins: readonly EmbeddedLogin[]): void;
   /** Everybody is disconnected, and finds the broker at the new prefix. */
   setTopicPrefix(topicPrefix: string | undefined): void;
   status(): BrokerStatus;
@@ -91,7 +91,7 @@ export async function openEmbedded(
     logins: deviceLogins(mac, secret, served),
     topicPrefix: await keystore.read('setting', 'topic-prefix'),
   });
-  let invite: InviteLogin | undefined;
+  let invites: ReadonlyMap<string, InviteLogin> = new Map();
   const url = (to: string): string =>
     `${tls === undefined ? 'mqtt' : 'mqtts'}://${to.includes(':') ? `[${to}]` : to}:${broker.port}`;
   const ownUrl = url(isWildcard(local) ? (local.includes(':') ? '::1' : '127.0.0.1') : local);
@@ -120,14 +120,14 @@ export async function openEmbedded(
       for (const login of deviceLogins(mac, secret, fresh)) broker.addLogin(login);
       served = next;
     },
-    setInvite(login) {
-      const next = login === undefined ? undefined : inviteLogin(login, self);
-      // The newcomer that is there already is not disturbed.
-      if (invite?.name === next?.name && equal(invite?.passwordHash ?? NONE, next?.passwordHash ?? NONE))
-        return;
-      if (invite !== undefined) broker.removeLogin(invite.name);
-      if (next !== undefined) broker.addLogin(next);
-      invite = next;
+    setInvites(logins) {
+      const next = new Map(logins.map((login) => [login.name, inviteLogin(login, self)]));
+      for (const name of invites.keys()) if (!next.has(name)) broker.removeLogin(name);
+      for (const [name, login] of next) {
+        // The newcomer that is there already is not disturbed.
+        if (!equal(invites.get(name)?.passwordHash ?? NONE, login.passwordHash)) broker.addLogin(login);
+      }
+      invites = next;
     },
     setTopicPrefix: (topicPrefix) => broker.setTopicPrefix(topicPrefix),
     status: () => broker.status(),

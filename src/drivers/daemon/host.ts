@@ -4,6 +4,7 @@
  */
 import { createRpcServer } from '../../adapters/rpc/server.ts';
 import { nodeClock } from '../node/clock.ts';
+import { homeAt, wipeHome } from '../node/home.ts';
 import { serveSocket } from '../node/local-socket.ts';
 import { type ComposeOptions, composeDevice, type RunningDevice } from './compose.ts';
 
@@ -16,19 +17,33 @@ export interface Host {
   release(patience: number): Promise<void>;
   /** A daemon asked for the store, and `release` has been begun. */
   readonly handedOver: Promise<void>;
+  /** The device has left: `release` deletes its store. */
+  readonly retirement: Promise<void>;
 }
 
-export interface HostOptions extends Omit<ComposeOptions, 'handOver'> {
+export interface HostOptions extends Omit<ComposeOptions, 'handOver' | 'retire'> {
   /** A request found the program wrong. */
   readonly bug: (error: unknown) => void;
 }
 
 export async function openHost(options: HostOptions): Promise<Host> {
   let give: () => void = () => undefined;
+  let retired: () => void = () => undefined;
+  const retirement = new Promise<void>((resolve) => {
+    retired = resolve;
+  });
   const handedOver = new Promise<void>((resolve) => {
     give = resolve;
   });
-  const device = await composeDevice({ ...options, handOver: () => give() });
+  let unwanted = false;
+  const device = await composeDevice({
+    ...options,
+    handOver: () => give(),
+    retire: () => {
+      unwanted = true;
+      retired();
+    },
+  });
   const rpc = createRpcServer({ methods: device.methods, clock: nodeClock, bug: options.bug });
   const socket = await serveSocket(options.home, (channel) => rpc.accept(channel)).catch(
     async (error: unknown) => {
@@ -43,6 +58,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
     await Promise.race([rpc.drain(), after(patience)]);
     rpc.stop();
     await device.stop();
+    if (unwanted) await wipeHome(homeAt(options.home));
   }
   const release = (patience: number): Promise<void> => {
     releasing ??= end(patience);
@@ -50,7 +66,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   };
   // In the next turn, so that the daemon gets its answer before the connection ends.
   void handedOver.then(() => setImmediate(() => void release(0).catch(options.fatal)));
-  return { device, release, handedOver };
+  return { device, release, handedOver, retirement };
 }
 
 const after = (delay: number): Promise<void> =>

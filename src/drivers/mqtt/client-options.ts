@@ -13,7 +13,7 @@ export function clientOptions(plan: Plan, version: ProtocolVersion): IClientOpti
   return {
     protocolVersion: version,
     clientId: plan.clientId,
-    clean: false,
+    clean: plan.clean,
     keepalive: limits.keepaliveSeconds,
     connectTimeout: limits.connect * SECOND_LIMIT,
     reconnectPeriod: 0,

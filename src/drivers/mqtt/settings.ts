@@ -19,6 +19,8 @@ export interface MqttSettings {
   /** Random, made once and kept: the broker keeps our queue under it. Not the device id. */
   readonly clientId: string;
   readonly device: DeviceId;
+  /** Begins without a session, whatever the broker kept, and leaves none. */
+  readonly clean?: boolean | undefined;
   readonly username?: string | undefined;
   readonly password?: Secret | undefined;
   /** PEM. With it nobody else is trusted to vouch for the broker. */
@@ -85,6 +87,7 @@ export interface MqttPlatform {
 export interface Plan {
   readonly urls: readonly BrokerUrl[];
   readonly clientId: string;
+  readonly clean: boolean;
   readonly username: string | undefined;
   readonly password: Secret | undefined;
   readonly ca: string | undefined;
@@ -111,6 +114,7 @@ export function plan(settings: MqttSettings): Plan {
   return {
     urls,
     clientId: settings.clientId,
+    clean: settings.clean ?? false,
     username: settings.username,
     password: settings.password,
     ca: settings.ca,

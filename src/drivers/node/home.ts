@@ -11,12 +11,14 @@
  *
  * All of it is the person's alone: 0700 and 0600, owned by the user, no symbolic links.
  */
-import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '../../entities/errors.ts';
 import { errorCode, writeFailure } from './durable-file.ts';
 
 const OTHERS = 0o077;
+/** What a home holds, as above. */
+const OURS = /^(?:header|anchor|lock|creating|socket|db(?:\.before|\.failed)?|.*\.new)$/;
 
 export interface Home {
   readonly path: string;
@@ -45,6 +47,17 @@ export function homeAt(path: string): Home {
  */
 export function closeToOthers(): void {
   if ((process.umask() & OTHERS) !== OTHERS) process.umask(OTHERS);
+}
+
+/**
+ * Deletes what lies in the data directory, the header first: without it nothing else in there can be opened. What
+ * a disk keeps of deleted files is beyond reach; without the unlock secret it says nothing.
+ */
+export async function wipeHome(home: Home): Promise<void> {
+  await rm(home.header, { force: true });
+  for (const name of await readdir(home.path)) {
+    if (OURS.test(name)) await rm(join(home.path, name), { recursive: true, force: true });
+  }
 }
 
 /** Makes the directory where there is none, and checks it where there is one. */

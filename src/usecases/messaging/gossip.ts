@@ -53,11 +53,13 @@ export interface GossipParts {
   readonly office: Office;
   readonly log: MeshLog;
   readonly greet: (peer: Peer) => void;
+  /** The device has shown, as a peer, what it holds. */
+  readonly met: (device: DeviceId) => void;
   /** See `farewell`. */
   readonly told: () => readonly Uint8Array[];
 }
 
-export function createGossip({ office, log, greet, told }: GossipParts): Gossip {
+export function createGossip({ office, log, greet, met, told }: GossipParts): Gossip {
   const { clock, cycle, keystore } = office;
   /** By the person's clock, because a device that is switched off grows stale too. */
   let synchronisedAt: number | undefined;
@@ -140,6 +142,7 @@ export function createGossip({ office, log, greet, told }: GossipParts): Gossip 
         return author === undefined || hash === undefined ? [] : [{ author, sequence: mark.sequence, hash }];
       });
       log.sawHeads(theirs);
+      met(peer.id);
       const membership = log.membership();
       queueFor(peer, missing(membership, theirs));
       peer.gossip.told = false;

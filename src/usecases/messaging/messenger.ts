@@ -15,6 +15,7 @@ import type { SessionId } from '../../entities/session-set.ts';
 import { type HeadMark, MAX_PAYLOAD_BYTES, MAX_RECORDS, RUN_BYTES } from '../../entities/wire/items.ts';
 import { createCommitCycle } from '../commit-cycle.ts';
 import { createMeshLog, type LogChange, type MeshLog } from '../membership/mesh-log.ts';
+import { createInviting, type Inviting, type InvitingParts } from '../pairing/inviting.ts';
 import type { Account, Pickle } from '../ports/engine.ts';
 import type { IncidentRecord, LotRecord, PoisonRecord } from '../ports/records.ts';
 import { type Accepting, createAccepting } from './accepting.ts';
@@ -43,6 +44,8 @@ export interface MessengerParts extends MessagingPorts {
   readonly pickleKey: Secret;
   /** As the store has it. */
   readonly membership: Membership;
+  /** A login of its own for a new member, where the broker is this device's. */
+  readonly loginFor?: InvitingParts['loginFor'];
   /** Called once: the state in memory can no longer be trusted, so the process has to end. */
   readonly fatal: (error: unknown) => void;
 }
@@ -83,6 +86,7 @@ export interface Messenger {
   /** The membership log, as it stands and to be written to. */
   readonly log: MeshLog;
   readonly farewell: Pick<Farewell, 'standing' | 'answered'>;
+  readonly inviting: Omit<Inviting, 'packet' | 'load' | 'stop' | 'forget'>;
   /** Lets the transport connect. */
   open(): void;
   /** Resolves when all that was begun is durable and shown. */
@@ -189,7 +193,14 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   });
   const { greet } = contact;
   const farewell: Farewell = createFarewell(office, log);
-  const gossip: Gossip = createGossip({ office, log, greet, told: farewell.told });
+  const { loginFor } = parts;
+  const inviting = createInviting({
+    office,
+    log,
+    welcome: ({ id }, keys) => company.welcome(id, keys),
+    ...(loginFor === undefined ? {} : { loginFor }),
+  });
+  const gossip: Gossip = createGossip({ office, log, greet, met: inviting.forget, told: farewell.told });
   const company: Company = createCompany({ office, peers, ratchets, outbox, greet });
   const quarantine = createQuarantine(office);
   const receiving = createReceiving({
@@ -201,7 +212,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     quarantine,
     gossip,
     farewell,
-    onPairing: () => office.count('pairing-ignored'),
+    onPairing: inviting.packet,
   });
   const hasRoom = (): boolean => inbox.hasRoomFor(MAX_PAYLOAD_BYTES);
   const ended = createEnded(office);
@@ -219,6 +230,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   outbox.load(...(await storedLots(keystore)));
   await inbox.load();
   await gossip.load();
+  await inviting.load();
   await farewell.load();
   quarantine.load(await storedPoison(keystore));
   for (const peer of peers.values()) peer.cursor = (peer.outgoing?.published ?? 0) + 1;
@@ -267,6 +279,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     inbox,
     log,
     farewell,
+    inviting,
     listen(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -331,6 +344,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     async close() {
       housekeeping.cancel();
       gossip.stop();
+      inviting.stop();
       contact.disconnected();
       receiving.drain();
       cycle.change('running', 'self', () => Math.floor(runningTime()));
@@ -346,6 +360,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       over = true;
       online = false;
       gossip.stop();
+      inviting.stop();
       housekeeping.cancel();
       contact.disconnected();
       cycle.stop();

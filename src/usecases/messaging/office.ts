@@ -90,7 +90,7 @@ export type News =
   | {
       readonly kind: 'invite';
       readonly id: string;
-      readonly what: 'claimed' | 'verified' | 'joined' | 'ended';
+      readonly what: 'opened' | 'claimed' | 'verified' | 'joined' | 'ended';
       readonly device?: DeviceId;
       readonly name?: string;
       readonly reason?: AbortReason;

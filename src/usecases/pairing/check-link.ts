@@ -1,7 +1,7 @@
 /** What a link shows by itself, before anything is asked of a broker. */
 import { equal } from '../../entities/bytes.ts';
-import { meshIdBytes } from '../../entities/mesh-id.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
+import { meshIdBytes } from '../../entities/mesh-id.ts';
 import { type InviteLink, LINK_MESH_BYTES } from '../../entities/pairing/link.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 

@@ -306,9 +306,7 @@ export function createInviting({ office, log, welcome, loginFor }: InvitingParts
     unwatch(invite);
     const first = readMessage(1, accepted.ok.plaintext);
     const fault =
-      'refused' in first
-        ? 'malformed'
-        : faultOf(invite, first.ok.message, from, opening.ok.agreement);
+      'refused' in first ? 'malformed' : faultOf(invite, first.ok.message, from, opening.ok.agreement);
     if ('refused' in first || fault !== undefined) {
       accepted.ok.session.dispose();
       return spoilt(invite, from, fault ?? 'malformed');
@@ -375,7 +373,12 @@ export function createInviting({ office, log, welcome, loginFor }: InvitingParts
     refuse(invite, by, reason);
   }
 
-  function onThird(invite: HeldInvite, of: Claim, { from, body }: PairingEnvelope, covered: Uint8Array): void {
+  function onThird(
+    invite: HeldInvite,
+    of: Claim,
+    { from, body }: PairingEnvelope,
+    covered: Uint8Array,
+  ): void {
     const third = sessionOf(of).open(3, body);
     if ('refused' in third) {
       // What the ratchet cannot read is not from the newcomer, and costs it nothing.
@@ -420,7 +423,12 @@ export function createInviting({ office, log, welcome, loginFor }: InvitingParts
     publish(of.newcomer.id, of.answer);
   }
 
-  function onFifth(invite: HeldInvite, of: Claim, { from, body }: PairingEnvelope, covered: Uint8Array): void {
+  function onFifth(
+    invite: HeldInvite,
+    of: Claim,
+    { from, body }: PairingEnvelope,
+    covered: Uint8Array,
+  ): void {
     // An old copy of this device must not write: it asks its peers first, and the newcomer asks again.
     if (log.isBehind()) return office.count('pairing-unexpected');
     const { roster, mesh } = log.membership();
@@ -522,6 +530,7 @@ export function createInviting({ office, log, welcome, loginFor }: InvitingParts
       for (const invite of before) if (invite.state === 'open') end(invite, 'cancelled');
       const invite = book.add(link, bytes.ok);
       watch(invite);
+      tell(invite, 'opened');
       await durable();
       return { ok: { id: invite.id, link: text.ok, expiresAt: link.expiresAt } };
     },

@@ -1,6 +1,7 @@
 /** The membership log as an inviter sends it, and whether a newcomer can accept it. */
-import type { Hash } from '../../entities/crypto.ts';
+
 import { equal } from '../../entities/bytes.ts';
+import type { Hash } from '../../entities/crypto.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { MeshId } from '../../entities/mesh-id.ts';
 import type { Result } from '../../entities/result.ts';

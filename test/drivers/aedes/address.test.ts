@@ -101,6 +101,18 @@ const MACHINES: readonly {
     old: '169.254.10.1',
     both: '169.254.10.1',
   },
+  {
+    what: 'a machine with a cable to nowhere, and an unusual name',
+    has: { eth0: ['169.254.10.1'], bond0: ['192.168.5.2'] },
+    old: '192.168.5.2',
+    both: '192.168.5.2',
+  },
+  {
+    what: 'a machine with an old address in public and a new one of its own',
+    has: { eth0: ['fd00::20', '203.0.113.7'] },
+    old: '203.0.113.7',
+    both: '203.0.113.7',
+  },
   { what: 'a machine with what needs a zone', has: { eth0: ['fe80::1'] }, old: undefined, both: undefined },
   {
     what: 'a machine in a tailnet only',

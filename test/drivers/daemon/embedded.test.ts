@@ -272,22 +272,22 @@ describe('the logins of a running broker', () => {
   });
 });
 
-describe('the login of an invite', () => {
+describe('the logins of invites', () => {
   const login = { name: 'newcomer', password: new Secret(utf8('from the secret in the link')) };
   const asNewcomer = { username: login.name, password: login.password };
 
-  it('counts from the invite on and until its end, and reaches nobody but the inviter', async () => {
+  it('count from the invite on and until its end, and reach nobody but the inviter', async () => {
     const embedded = await open();
     const laptop = await arrive(embedded, LAPTOP);
     const phone = await arrive(embedded, PHONE);
     expect(await refusal(embedded, NEWCOMER, asNewcomer)).toBe('broker-refused-login');
-    embedded.setInvite(login);
+    embedded.setInvites([login]);
     const newcomer = await arrive(embedded, NEWCOMER, asNewcomer);
     expect(await newcomer.transport.publish(LAPTOP, packet)).toBe('taken');
     await laptop.saw.has(1);
     await newcomer.transport.publish(PHONE, packet);
     expect(phone.saw.packets).toEqual([]);
-    embedded.setInvite(undefined);
+    embedded.setInvites([]);
     await eventually(
       () => newcomer.saw.failures.some(({ error }) => error.code === 'broker-refused-login'),
       'the newcomer is out',
@@ -295,23 +295,34 @@ describe('the login of an invite', () => {
     expect(laptop.saw.failures).toEqual([]);
   });
 
-  it('said again disturbs nobody, and gives way to the next invite', async () => {
+  it('said again disturb nobody, and give way to the next ones', async () => {
     const embedded = await open();
-    embedded.setInvite(login);
+    embedded.setInvites([login]);
     const newcomer = await arrive(embedded, NEWCOMER, asNewcomer);
-    embedded.setInvite({ ...login });
+    embedded.setInvites([{ ...login }]);
     embedded.setMembers([LAPTOP, PHONE, TABLET]);
     await pause(50);
     expect(newcomer.saw.log).toEqual(['connected']);
     const other = { name: 'another', password: login.password };
-    embedded.setInvite(other);
+    embedded.setInvites([other]);
     await newcomer.saw.failed(2);
     expect(newcomer.saw.connections).toHaveLength(1);
     await arrive(embedded, device(8), { username: other.name, password: other.password });
-    embedded.setInvite({ ...other, password: new Secret(utf8('something else')) });
+    embedded.setInvites([{ ...other, password: new Secret(utf8('something else')) }]);
     expect(await refusal(embedded, device(7), { username: other.name, password: other.password })).toBe(
       'broker-refused-login',
     );
+  });
+
+  it('stand beside each other where several newcomers are awaited', async () => {
+    const embedded = await open();
+    const other = { name: 'another', password: login.password };
+    embedded.setInvites([login, other]);
+    const newcomer = await arrive(embedded, NEWCOMER, asNewcomer);
+    const second = await arrive(embedded, device(8), { username: other.name, password: other.password });
+    embedded.setInvites([other]);
+    await newcomer.saw.failed(2);
+    expect(second.saw.log).toEqual(['connected']);
   });
 });
 

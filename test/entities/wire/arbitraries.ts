@@ -70,6 +70,19 @@ export const anyEnvelope: Arbitrary<Unsealed> = fc.oneof(
   }),
   fc.record({ ...head, kind: fc.constant('request' as const), serial: count(1), nonce: bytes(16) }),
   fc.record({ ...head, kind: fc.constant('answer' as const), serial: count(1), nonce: bytes(16), keys }),
+  fc.record({
+    ...head,
+    kind: fc.constant('notice' as const),
+    serial: count(1),
+    entries: fc.array(upTo(300), { minLength: 1, maxLength: 16 }),
+  }),
+  fc.record({
+    ...head,
+    kind: fc.constant('pairing' as const),
+    step: fc.constantFrom(1, 2, 3, 4, 5, 6, 7),
+    tag: bytes(8),
+    body: upTo(300),
+  }),
 );
 
 const record: Arbitrary<StreamRecord> = fc.oneof(

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat } from '../../../src/entities/bytes.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
+import { authenticatorBytes, decodeEnvelope, encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
 import { pad } from '../../../src/entities/wire/padding.ts';
 import { decodeCore, decodeParcel, encodeCore, encodeParcel } from '../../../src/entities/wire/parcel.ts';
 import { Seeded } from '../../simulation/seeded.ts';
@@ -34,7 +34,7 @@ const SEALED = new Uint8Array(64).fill(7);
 const models = {
   envelopes: fc
     .sample(anyEnvelope, { numRuns: 300, seed: 1 })
-    .map((one) => encodeEnvelope(one, () => SEALED.subarray(0, one.kind === 'sealed' ? 16 : 64))),
+    .map((one) => encodeEnvelope(one, () => SEALED.subarray(0, authenticatorBytes(one.kind)))),
   parcels: fc.sample(anyParcel, { numRuns: 300, seed: 2 }).map(encodeParcel),
   cores: fc
     .sample(fc.uint8Array({ maxLength: 400 }), { numRuns: 100, seed: 3 })

@@ -7,11 +7,12 @@ import { deriveDeviceId } from '../../../src/entities/device-id.ts';
 import { parseDeviceKeys } from '../../../src/entities/keys.ts';
 import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import { envelopeDigest, envelopeKey, envelopeMac, pairContext } from '../../../src/entities/pair-keys.ts';
+import { pairingMac } from '../../../src/entities/pairing/keys.ts';
 import { Secret } from '../../../src/entities/secret.ts';
 import { decodeEnvelope } from '../../../src/entities/wire/envelope.ts';
 import { pad, sizeClass, unpad } from '../../../src/entities/wire/padding.ts';
 import { decodeCore, decodeParcel } from '../../../src/entities/wire/parcel.ts';
-import { hash, mac, must } from '../../wire-vectors/cast.ts';
+import { hash, inviteSecret, mac, must } from '../../wire-vectors/cast.ts';
 import { wireVectors } from '../../wire-vectors/files.ts';
 import { show } from '../../wire-vectors/show.ts';
 
@@ -123,7 +124,11 @@ describe('the vectors for envelopes', () => {
       expect(show(opened.envelope)).toEqual(envelope);
       expect(opened.covered).toEqual(bytes(given).subarray(0, covered));
       const key = new Secret(bytes(pair.envelopeKeys.laptopToPhone));
-      if (envelope.mac !== undefined) {
+      if (envelope.kind === 'pairing') {
+        const ends = { inviter: phone.id, newcomer: laptop.id };
+        const expected = pairingMac(mac, inviteSecret, 'to inviter', ends, opened.covered);
+        expect(toHex(expected)).toBe(envelope.mac);
+      } else if (envelope.mac !== undefined) {
         expect(toHex(envelopeMac(mac, key, opened.covered))).toBe(envelope.mac);
       } else {
         expect(signatureHolds(opened.covered, envelope.signature ?? '')).toBe(true);

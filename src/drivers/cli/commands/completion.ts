@@ -17,13 +17,15 @@ export function defineCompletion(program: Command, run: Run): void {
     .description('print what makes a shell complete the words of this program')
     .addArgument(new Argument('[shell]', 'for which shell').choices(SHELLS))
     .option('--devices', 'only the names of the devices, where a daemon is there to say them')
-    .action((shell: (typeof SHELLS)[number] | undefined, options: { readonly devices?: true }, command: Command) =>
-      run(command, async (invocation) => {
-        if (options.devices === true) await printDevices(invocation);
-        else if (shell === undefined) throw new MeshError('usage', { detail: 'name a shell: bash, zsh or fish' });
-        else await write(await script(shell));
-        return undefined;
-      }),
+    .action(
+      (shell: (typeof SHELLS)[number] | undefined, options: { readonly devices?: true }, command: Command) =>
+        run(command, async (invocation) => {
+          if (options.devices === true) await printDevices(invocation);
+          else if (shell === undefined)
+            throw new MeshError('usage', { detail: 'name a shell: bash, zsh or fish' });
+          else await write(await script(shell));
+          return undefined;
+        }),
     );
   withExamples(
     completion,

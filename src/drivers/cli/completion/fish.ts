@@ -26,11 +26,11 @@ export function fishCompletion(places: readonly Place[]): string {
   const lines = places.flatMap(({ path, commands, flags, slots }) => {
     const at = `complete -c mesh -n ${quoted(`__mesh_at ${quoted(path)}`)}`;
     return [
-      ...commands.map(
-        ({ name, description }) => `${at} -a ${quoted(name)} -d ${quoted(description)}`,
-      ),
+      ...commands.map(({ name, description }) => `${at} -a ${quoted(name)} -d ${quoted(description)}`),
       ...flags.map(({ names, description, value }) => {
-        const spelt = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
+        const spelt = names.map((name) =>
+          name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
+        );
         const follows = value === undefined ? '' : ` -r ${offered(value)}`;
         return `${at} ${spelt.join(' ')} -d ${quoted(description)}${follows}`.trimEnd();
       }),

@@ -1,0 +1,146 @@
+/**
+ * What is promised about the membership, checked from outside: nobody joins unasked (P1), revoked is revoked (P4),
+ * and rosters converge (P5). Who may be a member is decided here by what people and traitors were seen to do, and
+ * once more by the rules as the oracle reads them.
+ */
+import type { DeviceId } from '../../src/entities/device-id.ts';
+import { confirmationsOf } from '../../src/entities/roster/compose.ts';
+import { isKind } from '../../src/entities/roster/entry.ts';
+import type { Membership } from '../../src/entities/roster/membership.ts';
+import { toHex } from '../../src/entities/bytes.ts';
+import { judgeByRules } from '../entities/roster/oracle.ts';
+import type { SimDevice } from './sim-device.ts';
+import type { Stage } from './stage.ts';
+
+/** The oracle is slow; of the sets that come by on the way it sees one in so many, and all that are there at the end. */
+const JUDGED = 6;
+
+export function createRosterWatch(stage: Stage, fail: (problem: string) => void) {
+  const { devices, records } = stage;
+  const members = new Map<string, string>();
+  const judged = new Set<string>();
+  const lastSeen = new Map<SimDevice, Uint8Array>();
+  /** What each device has durably applied. */
+  const applied = new Map<SimDevice, Set<string>>();
+
+  const nameOf = (id: DeviceId): string =>
+    [...devices, ...stage.stolen, ...stage.spares].find((device) => device.party.id === id)?.name ?? id;
+
+  /** Whether a device that Mallory's devices have added can be a member where this log is held. */
+  function mayBeIn({ log }: Membership, id: DeviceId, asking: readonly DeviceId[] = []): boolean {
+    if (records.asked.has(id)) return true;
+    if (asking.includes(id)) return false;
+    return records.additions.some(({ entry, device }) => {
+      if (device !== id || !log.has(entry.hash)) return false;
+      for (const [revocation, { target, held }] of records.revocations) {
+        if (target === entry.author.id && log.has(revocation) && !held.has(entry.hash)) return false;
+      }
+      return mayBeIn({ log } as Membership, entry.author.id, [...asking, id]);
+    });
+  }
+
+  function judge(name: string, { genesis, log, roster }: Membership): void {
+    const verdict = judgeByRules(genesis, [...log.values()]);
+    const said = {
+      ever: [...roster.standing.everMembers.keys()].sort(),
+      removed: [...roster.standing.removed].sort(),
+      counted: [...roster.standing.counted].sort(),
+      members: [...roster.members].sort(),
+      judged: [...log.keys()].sort(),
+    };
+    if (JSON.stringify(said) !== JSON.stringify(verdict)) fail(`P5: ${name} does not follow the rules`);
+  }
+
+  function look(device: SimDevice, membership: Membership, always: boolean): void {
+    const { log, roster } = membership;
+    const digest = toHex(roster.digest);
+    for (const entry of log.values()) {
+      if (!records.entries.has(entry.hash)) records.entries.set(entry.hash, entry);
+    }
+    const list = [...roster.members].sort().join(' ');
+    const before = members.get(digest) ?? list;
+    members.set(digest, list);
+    if (before !== list) fail(`P5: ${device.name} sees other members in the same entries`);
+    if ((always || Number.parseInt(digest.slice(0, 4), 16) % JUDGED === 0) && !judged.has(digest)) {
+      judged.add(digest);
+      judge(device.name, membership);
+    }
+    for (const id of roster.members) {
+      if (!mayBeIn(membership, id)) fail(`P1: ${device.name} takes ${nameOf(id)} for a member`);
+    }
+    for (const id of roster.forks.keys()) {
+      const forked = devices.find((other) => other.party.id === id);
+      if (forked !== undefined && !records.rolledBack.has(forked)) fail(`${forked.name} has forked its own chain`);
+    }
+  }
+
+  function checkStanding(device: SimDevice): void {
+    const standing = device.messenger?.farewell.standing();
+    if (standing !== 'removed' && standing !== 'left') return;
+    const { id } = device.party;
+    for (const entry of records.entries.values()) {
+      if (isKind(entry, 'revoke') && entry.body.target === id) return;
+      if (isKind(entry, 'leave') && entry.author.id === id) return;
+    }
+    fail(`P4: ${device.name} takes itself for removed, and nobody has removed it`);
+  }
+
+  return {
+    check(always = false): void {
+      for (const device of devices) {
+        const { membership } = device;
+        if (membership === undefined) continue;
+        const known = applied.get(device) ?? new Set();
+        applied.set(device, known);
+        for (const hash of known) {
+          if (!device.committed.entries.has(hash)) fail(`P4: ${device.name} has lost a revocation that it had applied`);
+          if (!membership.log.has(hash as never)) fail(`P4: ${device.name} has forgotten a revocation`);
+        }
+        for (const hash of device.committed.removals) known.add(hash);
+        checkStanding(device);
+        if (!always && lastSeen.get(device) === membership.roster.digest) continue;
+        lastSeen.set(device, membership.roster.digest);
+        look(device, membership, always);
+      }
+    },
+
+    /** The disk is older than what was checked on it. */
+    restored(device: SimDevice): void {
+      applied.delete(device);
+      lastSeen.delete(device);
+    },
+
+    /** Why the mesh has not come to rest; nothing once it has. */
+    unrest(): string | undefined {
+      for (const device of devices) {
+        const { membership, messenger } = device;
+        const standing = messenger?.farewell.standing();
+        if (membership === undefined || standing === undefined || standing === 'void') continue;
+        for (const other of devices) {
+          const theirs = other.membership;
+          if (other === device || theirs === undefined || !other.isMember) continue;
+          // Parted for good, or on its way to be: what the other knows decides.
+          if (!membership.roster.members.has(other.party.id)) continue;
+          const takesForMember = theirs.roster.members.has(device.party.id);
+          if (standing !== 'member') {
+            if (takesForMember) return `${other.name} does not know that ${device.name} is no member any more`;
+          } else if (!takesForMember && theirs.roster.standing.removed.has(device.party.id)) {
+            return `${device.name} does not know that it was removed, and ${other.name} does`;
+          } else if (toHex(membership.roster.digest) !== toHex(theirs.roster.digest)) {
+            return `${device.name} and ${other.name} hold different entries`;
+          }
+        }
+        if (standing !== 'member') continue;
+        for (const { hash, body } of membership.log.values()) {
+          if (body.kind !== 'revoke' && body.kind !== 'leave') continue;
+          const { awaited } = confirmationsOf(membership, hash);
+          const late = devices.find(({ party }) => awaited.includes(party.id));
+          if (late !== undefined) return `${late.name} has not confirmed a revocation that ${device.name} holds`;
+        }
+      }
+      return undefined;
+    },
+  };
+}
+
+export type RosterWatch = ReturnType<typeof createRosterWatch>;
