@@ -126,6 +126,40 @@ export const explanations = {
     'the link is whole, but not one that this program makes',
     'ask for a fresh link; do not use links from people you do not know',
   ),
+  'invite-ttl-invalid': usage(
+    'an invite cannot live as long as this',
+    'give a second to a day, like 10m',
+  ),
+  'invite-needs-daemon': usage(
+    'nobody would answer this invite: there is no daemon here',
+    'start one with "mesh up", or leave --no-wait out',
+  ),
+  'no-invite': target('there is no invite in use', 'make one with "mesh invite"'),
+  'newcomer-gave-up': refused(
+    'the new device gave up joining',
+    'nobody was added; make a new invite with "mesh invite"',
+  ),
+  'newcomer-refused': refused(
+    'the new device does not accept what it was sent, and nobody was added',
+    'see what it says; then make a new invite with "mesh invite"',
+  ),
+  'newcomer-removed': refused(
+    'the device that asked was removed from this mesh, for ever',
+    'make it a new device in another directory, then invite it again',
+  ),
+  'approve-open': late(
+    'the code was right, but the new device has not taken its place yet',
+    'it does so by itself while both are online; see "mesh devices"',
+  ),
+  'join-name-given': usage(
+    'this device has another name already: "{name}"',
+    'leave --name out; "mesh rename" changes it',
+  ),
+  'answer-needed': usage(
+    'somebody has to agree to this, and there is no terminal to ask at',
+    'look at what it does, then give --yes',
+  ),
+  'answer-no': refused('nothing was done, because nobody said yes', 'call again, and answer with "y"'),
   'invites-paused': refused(
     'three pairings have failed within ten minutes',
     'wait ten minutes; somebody else may have seen your links',

@@ -10,6 +10,14 @@ export const ENTER = '\r';
 export const CONTROL_C = '\u0003';
 export const TABULATOR = '\t';
 
+/** Colours and movements, window titles, and the short ones. */
+const CONTROL_SEQUENCE = new RegExp(
+  ['\\[[0-9;?<>=]*[A-Za-z]', '\\][^\u0007]*\u0007', '[()=>][0-9A-Za-z]?']
+    .map((rest) => `\u001b${rest}`)
+    .join('|'),
+  'g',
+);
+
 export interface TerminalOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -57,14 +65,9 @@ export class TerminalProcess {
     return this.#raw;
   }
 
-  /** The lines that a person reads: without colours and movements. */
+  /** The lines that a person reads or has read: what was written over stays, colours and movements go. */
   get screen(): string {
-    return this.#raw
-      .replace(/\u001b\[[0-9;?<>=]*[A-Za-z]|\u001b\][^\u0007]*\u0007|\u001b[()=>][0-9A-Za-z]?/g, '')
-      .replaceAll('\r\n', '\n')
-      .split('\n')
-      .map((line) => line.slice(line.lastIndexOf('\r') + 1))
-      .join('\n');
+    return this.#raw.replace(CONTROL_SEQUENCE, '').replace(/\r+\n?/g, '\n');
   }
 
   async shows(text: string | RegExp, limit = 20_000): Promise<void> {

@@ -48,7 +48,8 @@ export class Committed {
         await keystore.commit(changes);
         for (const change of copied) {
           if (change.kind !== 'inbox' || !('put' in change)) continue;
-          if (this.removed.has(change.put.from)) complain('P4: took a message from a device that it has removed');
+          if (this.removed.has(change.put.from))
+            complain('P4: took a message from a device that it has removed');
         }
         this.#merge(copied);
         this.#check(keystore, complain);
@@ -80,7 +81,8 @@ export class Committed {
 
   #check(keystore: Pick<Keystore, 'keys'>, complain: (problem: string) => void): void {
     for (const device of this.removed) {
-      if (this.pairs.has(device)) complain('P4: still holds what it shared with a device that it has removed');
+      if (this.pairs.has(device))
+        complain('P4: still holds what it shared with a device that it has removed');
     }
     for (const { messages } of this.removed.size === 0 ? [] : this.lots.values()) {
       for (const { device, over } of messages.flatMap(({ to }) => to)) {
@@ -91,7 +93,8 @@ export class Committed {
     if (keystore.keys('ratchet').some((id) => !sessions.has(id))) {
       complain('P4: a ratchet was kept that belongs to no pair');
     }
-    if (keystore.keys('goods').some((lot) => !this.lots.has(lot))) complain('payloads were kept of no message');
+    if (keystore.keys('goods').some((lot) => !this.lots.has(lot)))
+      complain('payloads were kept of no message');
   }
 }
 

@@ -14,6 +14,7 @@ const { values } = parseArgs({
     stride: { type: 'string' },
     workers: { type: 'string', default: String(availableParallelism()) },
     'no-rollbacks': { type: 'boolean', default: false },
+    'no-membership': { type: 'boolean', default: false },
     'stop-at-first': { type: 'boolean', default: false },
   },
 });
@@ -26,7 +27,9 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 async function runSeeds(from: number, stride: number): Promise<number> {
   let failed = 0;
   for (let seed = from; seed < first + seeds; seed += stride) {
-    const outcome = await simulate({ seed, devices, steps, rollbacks: !values['no-rollbacks'] });
+    const rollbacks = !values['no-rollbacks'];
+    const membership = !values['no-membership'];
+    const outcome = await simulate({ seed, devices, steps, rollbacks, membership });
     const numbers = `trace ${outcome.trace}, ${outcome.accepted} accepted, ${outcome.delivered} delivered, ${outcome.packets} packets`;
     if (outcome.problem === undefined) say(`seed ${seed}: clean, ${numbers}`);
     else {
@@ -69,6 +72,7 @@ function worker(index: number, stride: number): Promise<number> {
   ];
   const rest = ['--devices', String(devices), '--steps', String(steps)];
   if (values['no-rollbacks']) rest.push('--no-rollbacks');
+  if (values['no-membership']) rest.push('--no-membership');
   if (values['stop-at-first']) rest.push('--stop-at-first');
   const child = fork(fileURLToPath(import.meta.url), [...own, ...rest]);
   return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)));

@@ -3,11 +3,12 @@
  * and rosters converge (P5). Who may be a member is decided here by what people and traitors were seen to do, and
  * once more by the rules as the oracle reads them.
  */
+
+import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import { confirmationsOf } from '../../src/entities/roster/compose.ts';
 import { isKind } from '../../src/entities/roster/entry.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
-import { toHex } from '../../src/entities/bytes.ts';
 import { judgeByRules } from '../entities/roster/oracle.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
@@ -70,7 +71,8 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     }
     for (const id of roster.forks.keys()) {
       const forked = devices.find((other) => other.party.id === id);
-      if (forked !== undefined && !records.rolledBack.has(forked)) fail(`${forked.name} has forked its own chain`);
+      if (forked !== undefined && !records.rolledBack.has(forked))
+        fail(`${forked.name} has forked its own chain`);
     }
   }
 
@@ -93,14 +95,14 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
         const known = applied.get(device) ?? new Set();
         applied.set(device, known);
         for (const hash of known) {
-          if (!device.committed.entries.has(hash)) fail(`P4: ${device.name} has lost a revocation that it had applied`);
+          if (!device.committed.entries.has(hash))
+            fail(`P4: ${device.name} has lost a revocation that it had applied`);
           if (!membership.log.has(hash as never)) fail(`P4: ${device.name} has forgotten a revocation`);
         }
         for (const hash of device.committed.removals) known.add(hash);
-        checkStanding(device);
-        if (!always && lastSeen.get(device) === membership.roster.digest) continue;
+        if (always || lastSeen.get(device) !== membership.roster.digest) look(device, membership, always);
         lastSeen.set(device, membership.roster.digest);
-        look(device, membership, always);
+        checkStanding(device);
       }
     },
 
@@ -108,6 +110,21 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     restored(device: SimDevice): void {
       applied.delete(device);
       lastSeen.delete(device);
+    },
+
+    /** Who holds what, for whoever looks for the reason. */
+    table(): string {
+      const rows = devices.map((device) => {
+        const { membership, messenger } = device;
+        if (membership === undefined) return `${device.name}: does not run`;
+        const statuses = [...membership.roster.devices.values()].map(({ id, status }) => `${nameOf(id)}: ${status}`);
+        const digest = toHex(membership.roster.digest).slice(0, 8);
+        const standing = messenger?.farewell.standing();
+        const behind = messenger?.log.isBehind() === true ? ', behind' : '';
+        const counts = JSON.stringify(messenger?.status().counts);
+        return `${device.name} (${standing}${behind}) ${membership.log.size} ${digest}: ${statuses.join(', ')} ${counts}`;
+      });
+      return rows.join('\n');
     },
 
     /** Why the mesh has not come to rest; nothing once it has. */
@@ -123,7 +140,8 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
           if (!membership.roster.members.has(other.party.id)) continue;
           const takesForMember = theirs.roster.members.has(device.party.id);
           if (standing !== 'member') {
-            if (takesForMember) return `${other.name} does not know that ${device.name} is no member any more`;
+            if (takesForMember)
+              return `${other.name} does not know that ${device.name} is no member any more`;
           } else if (!takesForMember && theirs.roster.standing.removed.has(device.party.id)) {
             return `${device.name} does not know that it was removed, and ${other.name} does`;
           } else if (toHex(membership.roster.digest) !== toHex(theirs.roster.digest)) {
@@ -135,7 +153,8 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
           if (body.kind !== 'revoke' && body.kind !== 'leave') continue;
           const { awaited } = confirmationsOf(membership, hash);
           const late = devices.find(({ party }) => awaited.includes(party.id));
-          if (late !== undefined) return `${late.name} has not confirmed a revocation that ${device.name} holds`;
+          if (late !== undefined)
+            return `${late.name} has not confirmed a revocation that ${device.name} holds`;
         }
       }
       return undefined;

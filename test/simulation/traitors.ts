@@ -20,7 +20,13 @@ import { decodeEntry, encodeContent, encodeEntry } from '../../src/entities/rost
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { entrySignable } from '../../src/entities/roster/signing.ts';
 import { encodeEnvelope, MAX_NOTICE_ENTRIES } from '../../src/entities/wire/envelope.ts';
-import { decodeCore, decodeParcel, encodeCore, encodeParcel, LARGEST_INSIDE } from '../../src/entities/wire/parcel.ts';
+import {
+  decodeCore,
+  decodeParcel,
+  encodeCore,
+  encodeParcel,
+  LARGEST_INSIDE,
+} from '../../src/entities/wire/parcel.ts';
 import { additionBody } from '../support/found-mesh.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';

@@ -1,7 +1,8 @@
 /**
  * A whole mesh in one process: real use cases, real engine, a virtual clock, Mallory as the broker, crashes and
- * restored backups. After every step it is checked that nothing was shown that is not committed; at the end,
- * after a fair phase, that everything accepted has ended, each once, in order.
+ * restored backups, devices that come and go, and some that she has stolen. After every step it is checked that
+ * nothing was shown that is not committed and that rosters are what they should be; at the end, after a fair phase,
+ * that everything accepted has ended, each once, in order, and that all that belong together hold the same log.
  */
 import { createHash } from 'node:crypto';
 import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
@@ -9,14 +10,23 @@ import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
+import type { MeshId } from '../../src/entities/mesh-id.ts';
+import { pairContext } from '../../src/entities/pair-keys.ts';
 import { decodeEnvelope } from '../../src/entities/wire/envelope.ts';
 import { decodeCore, decodeParcel } from '../../src/entities/wire/parcel.ts';
+import type { Delivery } from '../../src/usecases/messaging/outbox.ts';
 import { CONTENT_NONCE } from '../../src/usecases/messaging/sealing.ts';
+import type { Engine } from '../../src/usecases/ports/engine.ts';
+import type { PairRecord } from '../../src/usecases/ports/records.ts';
 import { foundMesh } from '../support/found-mesh.ts';
 import { Mallory, type Packet } from './mallory.ts';
+import { createPeople, type Deed, PEOPLE, type People } from './people.ts';
+import { createRosterWatch, type RosterWatch } from './roster-watch.ts';
 import { Seeded } from './seeded.ts';
 import { SimDevice } from './sim-device.ts';
-import { WatchedEngine } from './watched-engine.ts';
+import type { Stage } from './stage.ts';
+import { createTraitors, type Traitors } from './traitors.ts';
+import { Ledger, WatchedEngine } from './watched-engine.ts';
 
 export interface SimulationSettings {
   readonly seed: number;
@@ -24,6 +34,8 @@ export interface SimulationSettings {
   readonly steps: number;
   /** Whether disks are put back to older states. */
   readonly rollbacks?: boolean;
+  /** Whether devices come and go, and are stolen. */
+  readonly membership?: boolean;
 }
 
 export interface Outcome {
@@ -47,6 +59,20 @@ interface Promised {
 }
 
 const CANARY = 'canary-payload';
+const SPARES = 3;
+const STAY: Readonly<Record<Deed, number>> = {
+  join: 0,
+  joinTwice: 0,
+  joinTwo: 0,
+  joinAndRevoke: 0,
+  revoke: 0,
+  revokeEachOther: 0,
+  revokeInRing: 0,
+  leave: 0,
+  rename: 0,
+  away: 0,
+};
+const STATES_UNDER_WAY: readonly (string | undefined)[] = ['accepted', 'published'];
 
 export class Problem extends Error {}
 
@@ -65,16 +91,30 @@ export async function simulate(settings: SimulationSettings): Promise<Outcome> {
   return { ...world.summary(), problem };
 }
 
-class World {
+class World implements Stage {
   readonly #settings: SimulationSettings;
-  readonly #seeded: Seeded;
-  readonly #clock = new VirtualClock();
+  readonly seeded: Seeded;
+  readonly clock = new VirtualClock();
   readonly #trace = createHash('sha256');
-  readonly #mallory: Mallory;
-  #engine: WatchedEngine | undefined;
-  #devices: SimDevice[] = [];
+  readonly mallory: Mallory;
+  readonly #ledger = new Ledger((before, now) => this.#onKeyReuse(before, now));
+  #engine: Engine | undefined;
+  #mesh: MeshId | undefined;
+  readonly devices: SimDevice[] = [];
+  readonly spares: SimDevice[] = [];
+  readonly stolen: SimDevice[] = [];
+  readonly records = {
+    asked: new Set<DeviceId>(),
+    additions: [],
+    revocations: new Map(),
+    entries: new Map(),
+    names: new Set<string>(),
+    rolledBack: new Set<SimDevice>(),
+  };
+  readonly #people: People;
+  readonly #traitors: Traitors;
+  readonly #watch: RosterWatch;
   readonly #promised = new Map<string, Promised>();
-  readonly #rolledBack = new Set<SimDevice>();
   #order = 0;
   #packets = 0;
   #delivered = 0;
@@ -84,12 +124,18 @@ class World {
   /** When a ciphertext was read, and for whom it was. */
   readonly #readAt = new Map<string, number>();
   readonly #addressee = new Map<string, DeviceId>();
+  readonly #author = new Map<string, DeviceId>();
+  /** Whom a parcel is for, by the context that stands in it. */
+  readonly #contexts = new Map<string, DeviceId>();
   readonly #startedAt = new Map<DeviceId, number>();
 
   constructor(settings: SimulationSettings) {
     this.#settings = settings;
-    this.#seeded = new Seeded(settings.seed);
-    this.#mallory = new Mallory(this.#seeded, this.#clock, (packet) => this.#onPublish(packet));
+    this.seeded = new Seeded(settings.seed);
+    this.mallory = new Mallory(this.seeded, this.clock, (packet) => this.#onPublish(packet));
+    this.#people = createPeople(this);
+    this.#traitors = createTraitors(this);
+    this.#watch = createRosterWatch(this, (problem) => this.#fail(problem));
   }
 
   summary(): Omit<Outcome, 'problem'> {
@@ -102,12 +148,7 @@ class World {
   }
 
   async build(): Promise<void> {
-    const real = await loadEngine((length) => this.#seeded.bytes(length));
-    this.#engine = new WatchedEngine(real, {
-      onKeyReuse: (before, now) => this.#onKeyReuse(before, now),
-      onReading: (body) => this.#onReading(body),
-      onRead: (body) => this.#readAt.set(toHex(body), ++this.#ticks),
-    });
+    this.#engine = await loadEngine((length) => this.seeded.bytes(length));
     const names = [
       "Alice's laptop",
       "Alice's phone",
@@ -118,34 +159,60 @@ class World {
       'the shed',
     ];
     for (let i = 0; i < this.#settings.devices; i++) {
-      const device: SimDevice = new SimDevice({
-        name: names[i] ?? `device ${i}`,
-        engine: this.#engine,
-        clock: this.#clock,
-        seeded: this.#seeded,
-        transport: (self) => this.#mallory.transport(self.id),
-      });
-      await device.make();
-      this.#devices.push(device);
+      this.devices.push(await this.make(names[i] ?? `device ${i}`));
     }
-    const random = (length: number) => this.#seeded.bytes(length);
-    const founders = this.#devices.map(({ founder }) => founder);
-    const now = Math.floor(this.#clock.now());
-    const membership = foundMesh({ engine: this.#engine, now, random }, founders);
-    for (const device of this.#devices) await device.enter(membership);
-    for (const device of this.#devices) await this.#start(device);
-    await this.#settle();
+    const random = (length: number) => this.seeded.bytes(length);
+    const founders = this.devices.map(({ founder }) => founder);
+    const membership = foundMesh(
+      { engine: this.#engine, now: Math.floor(this.clock.now()), random },
+      founders,
+    );
+    this.#mesh = membership.mesh;
+    for (const device of this.devices) {
+      this.records.asked.add(device.party.id);
+      await device.enter(membership);
+    }
+    if (this.#settings.membership !== false) {
+      for (let i = 0; i < SPARES; i++) this.spares.push(await this.make(`newcomer ${i}`));
+    }
+    for (const device of this.devices) await this.start(device);
+    await this.settle();
   }
 
-  async #start(device: SimDevice): Promise<void> {
+  async make(name: string): Promise<SimDevice> {
+    const real = this.#engine;
+    if (real === undefined) throw new Error('the world was not built');
+    const device: SimDevice = new SimDevice({
+      name,
+      engine: (self) =>
+        new WatchedEngine(real, this.#ledger, {
+          onReading: (body) => this.#onReading(self, body),
+          onRead: (body) => this.#readAt.set(toHex(body), ++this.#ticks),
+          onWritten: (plaintext) => this.#onWritten(self, plaintext),
+        }),
+      clock: this.clock,
+      seeded: this.seeded,
+      transport: (self) => this.mallory.transport(self.id),
+      complain: (problem) => this.#fail(problem),
+    });
+    await device.make();
+    this.records.names.add(name);
+    return device;
+  }
+
+  async start(device: SimDevice): Promise<void> {
     this.#startedAt.set(device.party.id, ++this.#ticks);
     await device.start();
-    this.#say('start', device.name);
+    this.say('start', device.name);
   }
 
   async step(number: number): Promise<void> {
     this.#stepNow = number;
-    const action = this.#seeded.weighted({
+    const people = this.#settings.membership !== false;
+    const action = this.seeded.weighted({
+      ...(people ? PEOPLE : STAY),
+      steal: people && this.stolen.length === 0 ? 0.8 : 0,
+      traitor: this.stolen.length > 0 ? 25 : 0,
       send: 40,
       deliver: 60,
       time: 30,
@@ -166,70 +233,75 @@ class World {
       image: 2,
       restore: this.#settings.rollbacks === false ? 0 : 1,
     });
-    this.#say('step', action);
+    this.say('step', action);
     await this.#act(action);
-    await this.#settle();
+    await this.settle();
     this.#check();
   }
 
   async #act(action: string): Promise<void> {
-    const device = this.#seeded.pick(this.#devices);
-    const ids = this.#devices.map((other) => other.party.id);
+    const device = this.seeded.pick(this.devices);
+    const ids = [...this.devices, ...this.stolen].map((other) => other.party.id);
+    if (action in PEOPLE) return this.#people.do(action as Deed);
     switch (action) {
+      case 'steal':
+        return this.#steal();
+      case 'traitor':
+        return this.#traitors.act();
       case 'send':
-        for (let i = this.#seeded.below(4); i >= 0; i--) this.#send(device);
+        for (let i = this.seeded.below(4); i >= 0; i--) this.#send(device);
         return;
       case 'deliver':
-        for (let i = this.#seeded.below(12); i >= 0; i--) {
-          this.#mallory.deliver();
-          await this.#settle();
+        for (let i = this.seeded.below(12); i >= 0; i--) {
+          this.mallory.deliver();
+          await this.settle();
         }
         return;
       case 'time': {
-        const calls = this.#seeded.below(10);
+        const calls = this.seeded.below(10);
         for (let i = 0; i <= calls; i++) {
-          this.#clock.step();
-          await this.#settle();
+          this.clock.step();
+          await this.settle();
         }
         return;
       }
       case 'crash':
-        return this.#crash(device);
+        return this.crash(device);
       case 'cutInCommit': {
-        const step = device.disk.steps + 1 + this.#seeded.below(3);
-        device.disk.cutPowerAt(step, this.#seeded.chance(0.5) ? 'before' : 'after');
+        const step = device.disk.steps + 1 + this.seeded.below(3);
+        device.disk.cutPowerAt(step, this.seeded.chance(0.5) ? 'before' : 'after');
         this.#send(device);
         return;
       }
       case 'stop':
         if (device.running) {
-          this.#mallory.unplug(device.party.id);
+          this.mallory.unplug(device.party.id);
           await device.stop();
         }
         return;
       case 'start':
-        for (const other of this.#devices) if (!other.running) await this.#start(other);
+        for (const other of this.devices) if (!other.running) await this.start(other);
         return;
       case 'disconnect':
-        return this.#mallory.disconnect(device.party.id);
+        return this.mallory.disconnect(device.party.id);
       case 'forget':
-        return this.#mallory.forget();
+        return this.mallory.forget();
       case 'replay':
         return this.#replay();
       case 'replayAll':
-        return this.#mallory.replayAll(device.party.id);
+        return this.mallory.replayAll(device.party.id);
       case 'redirect':
-        return this.#mallory.redirect(ids);
+        return this.mallory.redirect(ids);
       case 'forge':
-        return this.#mallory.forge(ids);
+        return this.mallory.forge(ids);
       case 'apart':
-        return this.#mallory.keepApart(device.party.id, this.#seeded.pick(this.#devices).party.id, true);
+        return this.mallory.keepApart(device.party.id, this.seeded.pick(this.devices).party.id, true);
       case 'reunite':
-        return this.#mallory.reunite();
+        return this.mallory.reunite();
       case 'cancel':
         return this.#cancel();
       case 'jump':
-        return this.#clock.jump((this.#seeded.below(200) - 100) * 3_600_000);
+        return this.clock.jump((this.seeded.below(200) - 100) * 3_600_000);
       case 'image':
         device.images.push({ image: device.disk.image(), step: this.#order });
         return;
@@ -238,43 +310,61 @@ class World {
     }
   }
 
-  #crash(device: SimDevice): void {
+  crash(device: SimDevice): void {
     if (!device.running) return;
-    this.#mallory.unplug(device.party.id);
+    this.mallory.unplug(device.party.id);
     device.crash();
+  }
+
+  /** What was promised by it and to it is nobody's concern any more. */
+  async #steal(): Promise<void> {
+    const device = await this.#traitors.steal();
+    if (device === undefined) return;
+    for (const [key, { from, to }] of this.#promised) {
+      if (from === device || to === device) this.#promised.delete(key);
+    }
   }
 
   /** An older copy of the disk comes back. */
   async #restore(device: SimDevice): Promise<void> {
     if (device.images.length === 0) return;
-    const { image, step } = this.#seeded.pick(device.images);
-    this.#crash(device);
+    const { image, step } = this.seeded.pick(device.images);
+    this.crash(device);
     device.disk.restore(image);
+    this.#watch.restored(device);
     // Copies made after the one that came back belong to a life that is over, but may come back as well.
-    this.#rolledBack.add(device);
+    this.records.rolledBack.add(device);
     for (const promised of this.#promised.values()) {
       if (promised.from === device && promised.order >= step) promised.excused = true;
       if (promised.to === device) promised.excused = true;
     }
-    await this.#start(device);
+    await this.start(device);
   }
 
   #send(from: SimDevice): void {
-    const messenger = from.messenger;
-    if (messenger === undefined) return;
-    const others = this.#devices.filter((device) => device !== from);
-    const to = this.#seeded.chance(0.2) ? others : [this.#seeded.pick(others)];
-    const size = this.#seeded.weighted({ small: 20, medium: 3, large: 1, none: 1 });
+    const { messenger, membership } = from;
+    if (messenger === undefined || membership === undefined) return;
+    const others = [...membership.roster.members].filter((id) => id !== from.party.id);
+    if (others.length === 0) return;
+    const to = this.seeded.chance(0.2) ? others : [this.seeded.pick(others)];
+    const size = this.seeded.weighted({ small: 20, medium: 3, large: 1, none: 1 });
     const order = this.#order++;
     const text = `${CANARY} ${order} `;
     const length = { small: 0, medium: 3000, large: 40_000, none: 0 }[size];
     const payload = new TextEncoder().encode(size === 'none' ? '' : text.padEnd(length, 'canary '));
-    const run = messenger.send({ to: to.map((device) => device.party.id), payload });
-    run.then(
+    messenger.send({ to, payload }).then(
       (receipt) => {
-        if ('refused' in receipt) return this.#fail(`send was refused: ${receipt.refused}`);
+        if ('refused' in receipt) {
+          const members = messenger.log.membership().roster.members;
+          const may = messenger.farewell.standing() === 'member' && to.some((id) => members.has(id));
+          if (may || receipt.refused !== 'unknown-recipient')
+            this.#fail(`send was refused: ${receipt.refused}`);
+          return;
+        }
         const id = toHex(receipt.ok.id);
-        for (const device of to) {
+        for (const { deviceId } of receipt.ok.to) {
+          const device = this.devices.find(({ party }) => party.id === deviceId);
+          if (device === undefined || from.stolen) continue;
           this.#promised.set(`${id} ${device.name}`, {
             id,
             from,
@@ -285,7 +375,7 @@ class World {
             cancelled: false,
           });
         }
-        this.#say('accepted', id);
+        this.say('accepted', id);
       },
       (error: unknown) => this.#fail(`send failed: ${String(error)}`),
     );
@@ -294,7 +384,7 @@ class World {
   async #cancel(): Promise<void> {
     const open = [...this.#promised.values()].filter((promised) => promised.from.running);
     if (open.length === 0) return;
-    const promised = this.#seeded.pick(open);
+    const promised = this.seeded.pick(open);
     const id = Uint8Array.from(Buffer.from(promised.id, 'hex'));
     promised.from.messenger?.cancel(id).then(
       () => undefined,
@@ -304,42 +394,56 @@ class World {
   }
 
   /** All promises that can resolve have resolved; whoever ended is restarted or stays down. */
-  async #settle(): Promise<void> {
+  async settle(): Promise<void> {
     for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
     // Packets are read in a turn of their own, at once.
-    while (this.#clock.untilNext() === 0) {
-      this.#clock.step();
+    while (this.clock.untilNext() === 0) {
+      this.clock.step();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    for (const device of this.#devices) {
+    for (const device of this.devices) {
       if (device.fatal === undefined) continue;
       const cause = device.fatal;
       if (!isPowerCut(cause)) this.#fail(`${device.name} ended: ${describe(cause)}`);
-      this.#mallory.unplug(device.party.id);
+      this.mallory.unplug(device.party.id);
       device.crash();
-      await this.#start(device);
+      await this.start(device);
+    }
+    for (const device of this.stolen) {
+      if (device.fatal === undefined) continue;
+      if (!isPowerCut(device.fatal)) this.#fail(`${device.name} ended: ${describe(device.fatal)}`);
+      this.crash(device);
     }
   }
 
   #check(): void {
+    this.#watch.check();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   #onPublish(packet: Packet): void {
     this.#packets++;
-    this.#say('packet', packet.from, packet.to, digest(packet.bytes));
-    const sender = this.#devices.find((device) => device.party.id === packet.from);
+    this.say('packet', packet.from, packet.to, digest(packet.bytes));
     const text = Buffer.from(packet.bytes).toString('latin1');
     if (text.includes(CANARY)) this.#fail('P2: a payload left in the clear');
-    for (const device of this.#devices) {
-      if (text.includes(device.name)) this.#fail('P2: a name left in the clear');
+    for (const name of this.records.names) {
+      if (text.includes(name)) this.#fail('P2: a name left in the clear');
     }
     const decoded = decodeEnvelope(packet.bytes);
     if ('refused' in decoded) return this.#fail(`a device sent what cannot be read: ${decoded.refused}`);
     const { envelope } = decoded.ok;
+    if (envelope.kind === 'sealed' || envelope.kind === 'initial') {
+      this.#addressee.set(toHex(envelope.body), packet.to);
+      this.#author.set(toHex(envelope.body), packet.from);
+    }
+    const sender = this.devices.find((device) => device.party.id === packet.from);
+    if (sender === undefined) return;
     // Notices go to devices with which nothing is shared any more.
     if (envelope.kind === 'notice' || envelope.kind === 'pairing') return;
-    const pair = sender?.committed.get(packet.to);
+    if (sender.committed.removed.has(packet.to)) {
+      return this.#fail(`P4: ${sender.name} sent a ${envelope.kind} to a device that it has removed`);
+    }
+    const pair = sender.committed.pairs.get(packet.to);
     if (pair === undefined) return this.#fail('a packet left before anything about its pair was committed');
     if (envelope.kind !== 'sealed') {
       if (pair.serial < envelope.serial) this.#fail('a signed packet left before its number was committed');
@@ -353,17 +457,16 @@ class World {
       }
     }
     if (envelope.kind === 'sealed' || envelope.kind === 'initial') {
-      this.#addressee.set(toHex(envelope.body), packet.to);
       this.#checkAck(envelope, pair);
     }
   }
 
   #checkAck(
     envelope: { readonly body: Uint8Array; readonly attached: readonly Uint8Array[] },
-    pair: NonNullable<ReturnType<SimDevice['committed']['get']>>,
+    pair: PairRecord,
   ): void {
-    this.#engine?.left(envelope.body);
-    const plaintext = this.#engine?.plaintextOf(envelope.body);
+    this.#ledger.left(envelope.body);
+    const plaintext = this.#ledger.plaintextOf(envelope.body);
     if (plaintext === undefined) return;
     const core = decodeCore(plaintext);
     if ('refused' in core) return this.#fail(`a device encrypted what cannot be read: ${core.refused}`);
@@ -390,15 +493,15 @@ class World {
 
   /** What a device has read in this life of its program makes it do nothing when it comes again. */
   async #replay(): Promise<void> {
-    const begunBefore = this.#engine?.begun;
-    const packet = this.#mallory.replay();
+    const begunBefore = this.#ledger.begun;
+    const packet = this.mallory.replay();
     const decoded = packet === undefined ? undefined : decodeEnvelope(packet.bytes);
     if (decoded === undefined || 'refused' in decoded) return;
     const { envelope } = decoded.ok;
     const body = envelope.kind === 'sealed' || envelope.kind === 'initial' ? envelope.body : undefined;
     if (body === undefined || !this.#wasReadInThisLife(body)) return;
-    await this.#settle();
-    if (this.#engine?.begun !== begunBefore) this.#fail('a replay made a device begin a session');
+    await this.settle();
+    if (this.#ledger.begun !== begunBefore) this.#fail('a replay made a device begin a session');
   }
 
   #wasReadInThisLife(body: Uint8Array): boolean {
@@ -408,12 +511,43 @@ class World {
     return to !== undefined && readAt !== undefined && readAt > (this.#startedAt.get(to) ?? 0);
   }
 
-  #onReading(body: Uint8Array): void {
+  #onReading(device: SimDevice, body: Uint8Array): void {
+    if (device.stolen) return;
+    const author = this.#author.get(toHex(body));
+    if (author !== undefined && device.membership?.roster.standing.removed.has(author)) {
+      this.#fail(`P4: ${device.name} reads what comes from a device that it has removed`);
+    }
     if (this.#wasReadInThisLife(body)) this.#fail('P2: a replay reached the ratchet');
   }
 
+  #onWritten(device: SimDevice, plaintext: Uint8Array): void {
+    const core = decodeCore(plaintext);
+    if (device.stolen || 'refused' in core) return;
+    const parcel = 'inside' in core.ok ? decodeParcel(core.ok.inside) : core;
+    if ('refused' in parcel) return this.#fail('a device encrypted what cannot be read');
+    const context = 'context' in parcel.ok ? toHex(parcel.ok.context) : '';
+    if (!this.#contexts.has(context)) this.#learnContexts();
+    const to = this.#contexts.get(context);
+    if (to === undefined) return this.#fail('a device encrypted something for nobody');
+    if (device.membership?.roster.standing.removed.has(to)) {
+      this.#fail(`P4: ${device.name} encrypted something for a device that it has removed`);
+    }
+  }
+
+  #learnContexts(): void {
+    const all = [...this.devices, ...this.spares, ...this.stolen];
+    const mesh = this.#mesh;
+    if (mesh === undefined) return;
+    for (const from of all) {
+      for (const to of all) {
+        const context = pairContext(nodePrimitives.hash, mesh, from.party, to.party);
+        this.#contexts.set(toHex(context), to.party.id);
+      }
+    }
+  }
+
   #onKeyReuse(before: Uint8Array, now: Uint8Array): void {
-    if (this.#rolledBack.size === 0) return this.#fail('a message key encrypted two plaintexts');
+    if (this.records.rolledBack.size === 0) return this.#fail('a message key encrypted two plaintexts');
     // An old copy of a device cannot know what it encrypted in the life it has forgotten; its texts then have
     // nothing in common, because each begins with random bytes.
     if (toHex(before.subarray(2, 18)) === toHex(now.subarray(2, 18))) this.#fail('a salt was used twice');
@@ -421,38 +555,58 @@ class World {
 
   /** Everybody up, everybody honest, until nothing moves any more; then the books are compared. */
   async finish(): Promise<void> {
-    this.#say('finish');
-    this.#mallory.fair = true;
-    this.#mallory.reunite();
-    for (const device of this.#devices) {
-      if (!device.running) await this.#start(device);
-      this.#mallory.connect(device.party.id);
+    this.say('finish');
+    this.mallory.fair = true;
+    this.mallory.reunite();
+    for (const device of this.stolen) this.crash(device);
+    for (const device of this.devices) {
+      if (!device.running) await this.start(device);
+      this.mallory.connect(device.party.id);
     }
-    await this.#settle();
+    await this.settle();
+    if (this.seeded.chance(0.7)) this.#people.cleanUp();
+    await this.settle();
     const limit = 20_000;
     let quiet = 0;
     for (let i = 0; i < limit && quiet < 4; i++) {
       let moved = false;
-      while (this.#mallory.deliver()) {
+      while (this.mallory.deliver()) {
         moved = true;
-        if (this.#seeded.chance(0.3)) await this.#settle();
+        if (this.seeded.chance(0.3)) await this.settle();
       }
-      await this.#settle();
+      await this.settle();
       this.#check();
-      if (!moved && this.#mallory.waiting === 0) {
-        const open = this.#devices.some((device) => (device.messenger?.outbox().length ?? 0) > 0);
-        quiet = open ? 0 : quiet + 1;
-        if (!this.#clock.step()) break;
+      if (!moved && this.mallory.waiting === 0) {
+        const open = this.devices.some((device) => this.#hasOpen(device));
+        quiet = open || this.#watch.unrest() !== undefined ? 0 : quiet + 1;
+        if (!this.clock.step()) break;
       }
-      await this.#settle();
+      await this.settle();
       this.#check();
     }
+    this.#watch.check(true);
+    const unrest = this.#watch.unrest();
+    if (unrest !== undefined) this.#fail(`P5: ${unrest}\n${this.#watch.table()}`);
+    this.#check();
     await this.#compareBooks();
+  }
+
+  /** Something still waits for a device of the person's that is a member as well. */
+  #hasOpen(device: SimDevice): boolean {
+    const { messenger, membership } = device;
+    if (messenger === undefined || membership === undefined || !device.isMember) return false;
+    const here = (id: DeviceId): boolean => this.devices.some(({ party }) => party.id === id);
+    return messenger.outbox().some(({ to }) =>
+      to.some(({ deviceId, state }) => {
+        const waits = STATES_UNDER_WAY.includes(state);
+        return waits && here(deviceId) && membership.roster.members.has(deviceId);
+      }),
+    );
   }
 
   async #compareBooks(): Promise<void> {
     const arrived = new Map<string, number>();
-    for (const device of this.#devices) {
+    for (const device of this.devices) {
       const lastOrder = new Map<string, number>();
       let position = { batch: 0, index: 0 };
       for (;;) {
@@ -467,7 +621,7 @@ class World {
           if (promised.payload !== digest(message.payload)) this.#fail('P3: a payload arrived altered');
           if (promised.from.party.id !== message.from) this.#fail('P2: a message arrived under a wrong name');
           const before = lastOrder.get(message.from) ?? -1;
-          if (promised.order < before && !this.#rolledBack.has(promised.from)) {
+          if (promised.order < before && !this.records.rolledBack.has(promised.from)) {
             this.#fail(`P3: messages from ${promised.from.name} arrived out of order`);
           }
           lastOrder.set(message.from, promised.order);
@@ -483,22 +637,39 @@ class World {
       const receipt = await promised.from.messenger?.delivery(
         Uint8Array.from(Buffer.from(promised.id, 'hex')),
       );
-      const state = receipt?.to.find(({ deviceId }) => deviceId === promised.to.party.id)?.state;
+      const outcome = this.#judgeEnd(
+        promised,
+        receipt?.to.find(({ deviceId }) => deviceId === promised.to.party.id),
+        times,
+      );
+      if (outcome === undefined) continue;
       const where = `message ${promised.order} from ${promised.from.name} to ${promised.to.name}`;
-      if (state === 'delivered' && times !== 1)
-        this.#fail(`P3: ${where} is said to be delivered and is not there\n${pairState(promised)}`);
-      else if (state === 'cancelled' && promised.cancelled && times === 0) continue;
-      else if (state !== 'delivered') {
-        this.#fail(`P3: ${where} has not ended: ${state}, arrived ${times} times\n${pairState(promised)}`);
-      }
+      this.#fail(`P3: ${where} ${outcome}, arrived ${times} times\n${pairState(promised)}`);
     }
     this.#check();
   }
 
-  #say(...words: readonly string[]): void {
-    this.#trace.update(`${this.#clock.elapsed()} ${words.join(' ')}\n`);
+  /** What is wrong with how a message ended, if anything is. */
+  #judgeEnd({ from, to, cancelled }: Promised, end: Delivery | undefined, times: number): string | undefined {
+    const state = end?.state;
+    if (state === 'delivered') return times === 1 ? undefined : 'is said to be delivered and is not there';
+    if (state === 'cancelled' && cancelled && times === 0) return undefined;
+    if (state === 'failed' && end?.reason === 'revoked') {
+      if (!from.membership?.roster.standing.removed.has(to.party.id)) return 'failed without a revocation';
+      return times > 0 && !end.mayHaveArrived ? 'is said not to have arrived' : undefined;
+    }
+    // Who is no member sends nothing, and nothing goes to devices that nobody vouches for.
+    if (!from.isMember || !STATES_UNDER_WAY.includes(state)) {
+      return from.isMember ? `has ended as ${state}` : undefined;
+    }
+    const status = from.membership?.roster.devices.get(to.party.id)?.status;
+    return status === 'void' ? undefined : `has not ended: ${state}`;
+  }
+
+  say(...words: readonly string[]): void {
+    this.#trace.update(`${this.clock.elapsed()} ${words.join(' ')}\n`);
     if (process.env.SIMULATION_TRACE !== undefined) {
-      process.stderr.write(`${this.#stepNow} ${this.#clock.elapsed()} ${words.join(' ')}\n`);
+      process.stderr.write(`${this.#stepNow} ${this.clock.elapsed()} ${words.join(' ')}\n`);
     }
   }
 
@@ -511,7 +682,7 @@ class World {
 function pairState({ from, to }: Promised): string {
   const end = (device: SimDevice, other: SimDevice): string => {
     const { sessions, outgoing, incoming, frozen, theirKeys, ourKeys } =
-      device.committed.get(other.party.id) ?? {};
+      device.committed.pairs.get(other.party.id) ?? {};
     const peer = device.messenger?.status().peers.find(({ deviceId }) => deviceId === other.party.id);
     const brief = (key: string, value: unknown): unknown =>
       value instanceof Uint8Array ? toHex(value).slice(0, 8) : key === 'secret' ? undefined : value;

@@ -76,7 +76,7 @@ const LINKS: readonly (readonly [title: string, link: InviteLink])[] = [
   ['with the login of the broker', { ...link, broker: { ...link.broker, login } }],
   ['with a login that follows from the secret', { ...link, broker: { ...link.broker, derivedLogin: true } }],
   ['with another topic prefix', { ...link, broker: { ...link.broker, topicPrefix: 'home/mesh/' } }],
-  ['with the longest name', { ...link, name: 'ünïcödé ünïcödé x' as DeviceName }],
+  ['with the longest name', { ...link, name: 'ünïcödé ünïcödéx' as DeviceName }],
   [
     'with everything',
     { ...link, broker: { url: 'mqtts://pi.local:8884', pin, login, topicPrefix: 'home/mesh/' } },

@@ -8,6 +8,7 @@ import { listDevices } from './devices.ts';
 import { doctorMethod } from './doctor.ts';
 import { membershipMethods } from './membership.ts';
 import { cancelMethod, outboxMethod, sendMethod } from './messages.ts';
+import { invitingMethods, joiningMethods } from './pairing.ts';
 import type { ApiPorts } from './ports.ts';
 import { createReaders } from './readers.ts';
 
@@ -22,6 +23,8 @@ export function createMethods(ports: ApiPorts): MethodTable {
     ...keyMethods(ports),
     ...statusMethod(ports, readers),
     ...membershipMethods(ports),
+    ...invitingMethods(ports),
+    ...joiningMethods(ports),
     send: sendMethod(ports),
     cancel: cancelMethod(ports),
     outbox: outboxMethod(ports),

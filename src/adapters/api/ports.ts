@@ -57,6 +57,8 @@ export interface ApiPorts {
     link: InviteLink,
     options: JoinOptions,
     told: (event: JoinEvent) => void,
+    /** Takes what is to be called when the person does not want to any more. */
+    onQuit: (quit: () => void) => void,
   ) => Promise<{ readonly mesh: MeshId; readonly members: number }>;
   /** This device is no longer wanted here: its store goes when the host ends, which is to be soon. */
   readonly retire: () => void;

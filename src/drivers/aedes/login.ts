@@ -13,7 +13,7 @@ export interface DeviceLogin {
 
 /**
  * A newcomer during pairing: publishes to the inviter only, and reads one inbox. Which one, nobody knows when
- * the invite is made: it is the first that it asks for, and never one of a member.
+ * the invite is made: it is the first that it asks for, and never the inviter's or another newcomer's.
  */
 export interface InviteLogin {
   readonly kind: 'invite';

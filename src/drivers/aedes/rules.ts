@@ -74,9 +74,13 @@ export class Rules {
     return topic.startsWith(this.prefix) ? parseDeviceId(topic.slice(this.prefix.length)) : undefined;
   }
 
+  /**
+   * A member's inbox is not: a device that comes back, or whose pairing was interrupted at its very end, has only
+   * the invite's login to learn with that it is a member. Whoever else asked for it would read ciphertext.
+   */
   #isTaken(inbox: DeviceId): boolean {
     for (const login of this.#logins.values()) {
-      if (inbox === (login.kind === 'device' ? login.device : login.inviter)) return true;
+      if (login.kind === 'invite' && inbox === login.inviter) return true;
     }
     for (const other of this.#claimed.values()) if (other === inbox) return true;
     return false;

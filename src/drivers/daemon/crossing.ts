@@ -19,6 +19,8 @@ export interface Crossing {
   /** Throws while nothing else can be done, and where everything has to be opened anew. */
   check(): void;
   readonly outdated: Promise<void>;
+  /** All that was opened here is out of date for another reason. */
+  end(): void;
   stop(): void;
 }
 
@@ -39,8 +41,9 @@ export function createCrossing(parts: JoinParts, closeMesh: () => Promise<void>)
 
   return {
     outdated,
+    end: finish,
 
-    async join(link, options, told) {
+    async join(link, options, told, onQuit) {
       if (began) throw new MeshError('device-joining');
       began = true;
       try {
@@ -50,8 +53,11 @@ export function createCrossing(parts: JoinParts, closeMesh: () => Promise<void>)
         const own = membership.roster.devices.get(parts.device.self.id)?.name;
         const name = own ?? ('ok' in given ? given.ok : undefined);
         if (name === undefined) throw new MeshError('name-unprintable');
-        attempt = await beginJoin(parts, link, name, options, told);
-        return await attempt.outcome;
+        const begun = await beginJoin(parts, link, name, options, told);
+        attempt = begun;
+        // Where this fails so does the attempt, and that is told of.
+        onQuit(() => void begun.cancel().catch(() => undefined));
+        return await begun.outcome;
       } finally {
         finish();
       }

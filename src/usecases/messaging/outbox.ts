@@ -383,8 +383,11 @@ export function createOutbox(office: Office): Outbox {
           addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
           end(addressee, 'failed', 'revoked');
         }
-        lotChanged(addressee.lot);
         settled(addressee);
+      }
+      // What it had taken is in no record yet: that follows from the stream, which goes now.
+      for (const lot of lots.values()) {
+        if (lot.messages.some(({ to }) => to.some(({ device }) => device === peer.id))) lotChanged(lot);
       }
     },
 

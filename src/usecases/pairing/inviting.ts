@@ -60,7 +60,7 @@ import {
 import { type PairingSession, pairingSession, readMessage } from './pairing-session.ts';
 
 export const DEFAULT_INVITE_TTL = 10 * 60_000;
-const SHORTEST_TTL = 1000;
+export const SHORTEST_TTL = 1000;
 const RESERVED_KEYS = 5;
 
 export interface InvitingParts {

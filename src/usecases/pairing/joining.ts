@@ -194,6 +194,7 @@ export function createJoining(parts: JoiningParts): Joining {
   const cycle = createCommitCycle({ keystore, prepare: () => undefined, fatal });
 
   function fatal(error: unknown): void {
+    if (over) return;
     stop();
     rejectResult(error);
   }
@@ -392,6 +393,7 @@ export function createJoining(parts: JoiningParts): Joining {
       login,
       burn: burnKey,
     });
+    if (over) return now.session.dispose();
     // Nothing else is waiting to be written: what came before was durable before it was published.
     await keystore.commit([...changes, { kind: 'account', key: 'self', put: account.pickle(pickleKey) }]);
     now.session.dispose();

@@ -54,6 +54,9 @@ const PHONE = device(2);
 const TABLET = device(3);
 const NEWCOMER = device(9);
 const packet = Uint8Array.of(1, 2, 3);
+const hasIPv6 = Object.values(networkInterfaces()).some((infos) =>
+  infos?.some(({ address }) => address === '::1'),
+);
 
 let store: ReturnType<typeof memoryStore>;
 let keystore: Keystore;
@@ -190,6 +193,17 @@ describe('beyond the loopback', () => {
     expect(single.inviteUrl).toBe(single.address);
     expect(single.ownUrl).toBe(single.address);
     await arrive(single, LAPTOP);
+  });
+
+  it.skipIf(!hasIPv6)('both families are served, and this device takes the newer one', async () => {
+    const embedded = await open({ host: '::' });
+    expect(embedded.address).toMatch(/^mqtts:\/\/\[::\]:\d+$/);
+    expect(embedded.ownUrl).toBe(embedded.address.replace('[::]', '[::1]'));
+    await arrive(embedded, LAPTOP);
+    await arrive(embedded, PHONE, { urls: [embedded.ownUrl.replace('[::1]', '127.0.0.1')] });
+    const spelled = await open({ host: '0:0:0:0:0:0:0:1' });
+    expect(spelled.ownUrl).toMatch(/^mqtt:\/\/\[::1\]:\d+$/);
+    await arrive(spelled, LAPTOP);
   });
 
   it('the certificate stays the same across restarts, and another store has another', async () => {

@@ -7,7 +7,8 @@ import type { Invocation } from '../invocation.ts';
 
 export function defineBroker(program: Command, run: Run): void {
   const command = program
-    .command('broker [host:port]')
+    .command('broker')
+    .argument('[host:port]', 'where it listens')
     .description(`run only the embedded broker, at ${DEFAULT_ADDRESS} unless said otherwise`)
     .action((address: string | undefined, _options: unknown, command: Command) =>
       run(command, (invocation) => broker(invocation, address ?? DEFAULT_ADDRESS)),

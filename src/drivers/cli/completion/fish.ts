@@ -3,18 +3,18 @@ import type { Kind, Place } from './tree.ts';
 const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
 function offered(kind: Kind): string {
-  if (typeof kind !== 'string') return `-a ${quoted(kind.words.join(' '))}`;
+  if (typeof kind !== 'string') return `-f -a ${quoted(kind.words.join(' '))}`;
   switch (kind) {
     case 'target':
-      return "-a 'all (__mesh_devices)'";
+      return "-f -a 'all (__mesh_devices)'";
     case 'device':
-      return "-a '(__mesh_devices)'";
+      return "-f -a '(__mesh_devices)'";
     case 'file':
       return '-F';
     case 'directory':
-      return "-a '(__fish_complete_directories)'";
+      return "-f -a '(__fish_complete_directories)'";
     case 'any':
-      return '';
+      return '-f';
   }
 }
 
