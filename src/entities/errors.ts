@@ -126,10 +126,7 @@ export const explanations = {
     'the link is whole, but not one that this program makes',
     'ask for a fresh link; do not use links from people you do not know',
   ),
-  'invite-ttl-invalid': usage(
-    'an invite cannot live as long as this',
-    'give a second to a day, like 10m',
-  ),
+  'invite-ttl-invalid': usage('an invite cannot live as long as this', 'give a second to a day, like 10m'),
   'invite-needs-daemon': usage(
     'nobody would answer this invite: there is no daemon here',
     'start one with "mesh up", or leave --no-wait out',
@@ -213,6 +210,14 @@ export const explanations = {
   'join-no-broker': broker(
     'the broker of the invite cannot be reached from here',
     'check the network and the address; the same link works until it expires',
+  ),
+  'join-no-login': broker(
+    'the broker of the invite does not let this device in',
+    'give its login with --broker-user and --broker-password-file, or ask for a link made with --share-broker-login',
+  ),
+  'invite-over': refused(
+    'the broker of the invite does not know it any more',
+    'it was used, cancelled, or has expired; make a new one with "mesh invite"',
   ),
   'message-unknown': target('there is no message "{id}"', 'see "mesh outbox --all"'),
   'outbox-full': failed(

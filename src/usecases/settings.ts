@@ -13,6 +13,13 @@ export const EMBEDDED_SECRET = 'embedded-broker-secret';
 export const EMBEDDED_KEY = 'embedded-broker-key';
 export const EMBEDDED_CERTIFICATE = 'embedded-broker-certificate';
 
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** How long the inbox keeps a message for readers that have not passed it, where nobody says otherwise. */
+export const DEFAULT_RETENTION = 30 * DAY;
+const SHORTEST_RETENTION = HOUR;
+const LONGEST_RETENTION = 365 * DAY;
+
 const LONGEST_LOGIN = 256;
 const LONGEST_CERTIFICATE = 64 * 1024;
 
@@ -65,6 +72,12 @@ const settings = {
   'topic-prefix': {
     parse: (text) => (isTopicPrefix(text) ? { ok: text } : { refused: 'broker-topic-prefix-invalid' }),
   },
+  retention: {
+    parse: (text) =>
+      parseRetention(text) === undefined
+        ? invalid('it has to be a time from 1h to 365d, such as 7d')
+        : { ok: text },
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof settings;
@@ -85,6 +98,13 @@ export interface Settings {
   /** Resolves once the new value is durable and has taken effect. */
   set(key: string, text: string): Promise<{ readonly ok: SettingValue } | SettingRefusal>;
   unset(key: string): Promise<{ readonly ok: SettingValue } | SettingRefusal>;
+}
+
+/** Milliseconds of running time; `undefined` for what is no such time, or too short or long a one. */
+export function parseRetention(text: string): number | undefined {
+  const [, number, unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  const milliseconds = Number(number) * ({ m: HOUR / 60, h: HOUR, d: DAY }[unit] ?? Number.NaN);
+  return milliseconds >= SHORTEST_RETENTION && milliseconds <= LONGEST_RETENTION ? milliseconds : undefined;
 }
 
 export function splitUrls(text: string): string[] {

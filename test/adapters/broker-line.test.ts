@@ -139,3 +139,15 @@ test.each([
   happens();
   await waiting;
 });
+
+test('a probe sees each packet first and takes its own, until it is stopped', async () => {
+  line.open(events);
+  await settled();
+  ways[0]?.connect();
+  const stop = line.probe((bytes) => bytes.length === 2);
+  ways[0]?.events?.packet(new Uint8Array(1));
+  ways[0]?.events?.packet(new Uint8Array(2));
+  stop();
+  ways[0]?.events?.packet(new Uint8Array(2));
+  expect(seen).toEqual(['connected way 1', 'packet 1', 'packet 2']);
+});

@@ -87,7 +87,42 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     fail(`P4: ${device.name} takes itself for removed, and nobody has removed it`);
   }
 
+  /** What one holds and another lacks. */
+  function differences(): string[] {
+    const logs = devices.flatMap(({ membership }) => (membership === undefined ? [] : [membership.log]));
+    const all = new Map(logs.flatMap((log) => [...log]));
+    return [...all.values()].flatMap((entry) => {
+      const lacking = devices.filter(({ membership }) => membership?.log.has(entry.hash) === false);
+      if (lacking.length === 0) return [];
+      const { body } = entry;
+      const about =
+        body.kind === 'revoke' ? nameOf(body.target) : body.kind === 'add' ? nameOf(body.device) : '';
+      const cut = body.kind === 'revoke' ? `cut ${body.cut?.slice(0, 6)}` : '';
+      const named = body.kind === 'confirm' ? body.heads.map((head) => head.slice(0, 6)).join(' ') : '';
+      const what = `${entry.hash.slice(0, 6)} ${nameOf(entry.author.id)} ${entry.sequence} ${body.kind} ${about} ${cut} ${named}`;
+      const covered = lacking.filter(({ membership }) => membership?.covered.has(entry.hash));
+      return `${what}: not at ${lacking.map(({ name }) => name).join(', ')}; covered at ${covered.map(({ name }) => name).join(', ')}`;
+    });
+  }
+
+  /**
+   * Whoever added it had been removed by the time anybody could have heard of it: the others do not know its keys,
+   * so nobody can tell it. A person sees that it is in no list, and adds it again.
+   */
+  function isAdrift(device: SimDevice): boolean {
+    const { membership } = device;
+    const { id } = device.party;
+    const addedBy = membership?.roster.devices.get(id)?.addedBy ?? [];
+    return devices.some((other) => {
+      const theirs = other.membership?.roster;
+      if (theirs === undefined || !other.isMember || theirs.devices.has(id)) return false;
+      return addedBy.every((adder) => !theirs.members.has(adder));
+    });
+  }
+
   return {
+    isAdrift,
+
     check(always = false): void {
       for (const device of devices) {
         const { membership } = device;
@@ -117,14 +152,16 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       const rows = devices.map((device) => {
         const { membership, messenger } = device;
         if (membership === undefined) return `${device.name}: does not run`;
-        const statuses = [...membership.roster.devices.values()].map(({ id, status }) => `${nameOf(id)}: ${status}`);
+        const statuses = [...membership.roster.devices.values()].map(
+          ({ id, status }) => `${nameOf(id)}: ${status}`,
+        );
         const digest = toHex(membership.roster.digest).slice(0, 8);
         const standing = messenger?.farewell.standing();
         const behind = messenger?.log.isBehind() === true ? ', behind' : '';
         const counts = JSON.stringify(messenger?.status().counts);
         return `${device.name} (${standing}${behind}) ${membership.log.size} ${digest}: ${statuses.join(', ')} ${counts}`;
       });
-      return rows.join('\n');
+      return [...rows, ...differences()].join('\n');
     },
 
     /** Why the mesh has not come to rest; nothing once it has. */
@@ -133,9 +170,10 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
         const { membership, messenger } = device;
         const standing = messenger?.farewell.standing();
         if (membership === undefined || standing === undefined || standing === 'void') continue;
+        if (isAdrift(device)) continue;
         for (const other of devices) {
           const theirs = other.membership;
-          if (other === device || theirs === undefined || !other.isMember) continue;
+          if (other === device || theirs === undefined || !other.isMember || isAdrift(other)) continue;
           // Parted for good, or on its way to be: what the other knows decides.
           if (!membership.roster.members.has(other.party.id)) continue;
           const takesForMember = theirs.roster.members.has(device.party.id);

@@ -591,10 +591,14 @@ class World implements Stage {
     await this.#compareBooks();
   }
 
+  #takesPart(device: SimDevice): boolean {
+    return device.isMember && !this.#watch.isAdrift(device);
+  }
+
   /** Something still waits for a device of the person's that is a member as well. */
   #hasOpen(device: SimDevice): boolean {
     const { messenger, membership } = device;
-    if (messenger === undefined || membership === undefined || !device.isMember) return false;
+    if (messenger === undefined || membership === undefined || !this.#takesPart(device)) return false;
     const here = (id: DeviceId): boolean => this.devices.some(({ party }) => party.id === id);
     return messenger.outbox().some(({ to }) =>
       to.some(({ deviceId, state }) => {
@@ -659,8 +663,9 @@ class World implements Stage {
       return times > 0 && !end.mayHaveArrived ? 'is said not to have arrived' : undefined;
     }
     // Who is no member sends nothing, and nothing goes to devices that nobody vouches for.
-    if (!from.isMember || !STATES_UNDER_WAY.includes(state)) {
-      return from.isMember ? `has ended as ${state}` : undefined;
+    const takesPart = this.#takesPart(from);
+    if (!takesPart || !STATES_UNDER_WAY.includes(state)) {
+      return takesPart ? `has ended as ${state}` : undefined;
     }
     const status = from.membership?.roster.devices.get(to.party.id)?.status;
     return status === 'void' ? undefined : `has not ended: ${state}`;

@@ -51,6 +51,12 @@ test.each([
   ['topic-prefix', '/mesh', 'broker-topic-prefix-invalid'],
   ['topic-prefix', '/#/', 'broker-topic-prefix-invalid'],
   ['topic-prefix', '$SYS/', 'broker-topic-prefix-invalid'],
+  ['retention', '', 'setting-invalid'],
+  ['retention', '59m', 'setting-invalid'],
+  ['retention', '366d', 'setting-invalid'],
+  ['retention', '7', 'setting-invalid'],
+  ['retention', '-7d', 'setting-invalid'],
+  ['retention', '999999999999d', 'setting-invalid'],
   ['mqtt-client-id', 'mine', 'setting-unknown'],
   ['constructor', 'x', 'setting-unknown'],
 ])('the setting %s does not become %j', async (key, value, refused) => {
@@ -62,6 +68,10 @@ test.each([
 test.each([
   ['broker-pin', 'ab'.repeat(32)],
   ['topic-prefix', 'home/mesh/'],
+  ['retention', '1h'],
+  ['retention', '60m'],
+  ['retention', '7d'],
+  ['retention', '365d'],
   ['broker-ca', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
 ])('the setting %s takes %j', async (key, value) => {
   expect(await settings.set(key, value)).toMatchObject({ ok: { key, value } });

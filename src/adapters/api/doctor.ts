@@ -7,9 +7,9 @@ import { concat, equal, toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { Transport } from '../../usecases/ports/transport.ts';
+import type { LineState } from '../broker-line.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
-import { nameOf } from './devices.ts';
 import type { ApiPorts } from './ports.ts';
 
 /** What the checks need of the platform. */
@@ -48,10 +48,25 @@ const MARKER_BYTES = 16;
 /** No envelope begins like this, so what comes too late is refused like any other unknown version. */
 const NO_ENVELOPE = Uint8Array.of(0);
 
-type CheckPorts = Pick<
-  ApiPorts,
-  'checkup' | 'clock' | 'keystore' | 'line' | 'membership' | 'messenger' | 'online' | 'randomness' | 'self'
->;
+export interface CheckPorts
+  extends Pick<ApiPorts, 'checkup' | 'clock' | 'keystore' | 'line' | 'online' | 'randomness' | 'self'> {
+  readonly membership: () => {
+    readonly log: ReadonlyMap<unknown, { readonly createdAt: number }>;
+    readonly roster: {
+      readonly members: ReadonlySet<DeviceId>;
+      readonly devices: ReadonlyMap<DeviceId, { readonly id: DeviceId; readonly name: string | undefined }>;
+    };
+  };
+  readonly messenger: {
+    status(): {
+      readonly peers: readonly {
+        readonly deviceId: DeviceId;
+        readonly waiting: number;
+        readonly lastHeard: number | undefined;
+      }[];
+    };
+  };
+}
 
 const fine = (check: string, detail: string): Check => ({ check, ok: true, detail, hint: null });
 const wrong = (check: string, detail: string, hint: string): Check => ({ check, ok: false, detail, hint });
@@ -125,25 +140,30 @@ function clockCheck({ clock, membership }: CheckPorts): Check {
 
 async function loginCheck({ line, online, clock }: CheckPorts): Promise<Check> {
   await online();
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      const { broker, error } = line.state();
-      if (broker === undefined && error === undefined) return;
-      stop();
-      cancel();
-      resolve();
-    };
-    const stop = line.watch(look);
-    const cancel = clock.after(CONNECTING, () => {
-      stop();
-      resolve();
-    });
-    look();
-  });
+  await lineIs(({ broker, error }) => broker !== undefined || error !== undefined, { line, clock });
   const { broker, error } = line.state();
   if (broker !== undefined) return fine('broker-login', `connected to ${broker}`);
   if (error !== undefined) return failure('broker-login', error);
   return wrong('broker-login', 'no connection within 15 seconds', 'check the network and the address');
+}
+
+/** Waits until it is so, but not for ever. */
+function lineIs(
+  so: (state: LineState) => boolean,
+  { line, clock }: Pick<CheckPorts, 'line' | 'clock'>,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stop();
+      cancel();
+      resolve();
+    };
+    const stop = line.watch((state) => {
+      if (so(state)) done();
+    });
+    const cancel = clock.after(CONNECTING, done);
+    if (so(line.state())) done();
+  });
 }
 
 async function echoCheck(ports: CheckPorts): Promise<Check> {
@@ -213,6 +233,7 @@ async function queueCheck(ports: CheckPorts): Promise<Check> {
     const first = await visit(ports, clientId, async () => timer(clock, TAKE_OVER).over);
     if (takenOver) {
       await line.renew();
+      await lineIs(({ broker }) => broker !== undefined, ports);
       return untold;
     }
     if ('error' in first) return failure(name, first.error);
@@ -291,7 +312,7 @@ function* memberChecks({ membership, messenger, clock, self }: CheckPorts): Gene
     const heard = peer?.lastHeard;
     const waiting = peer?.waiting ?? 0;
     const silence = clock.elapsed() - (heard ?? 0);
-    const name = nameOf(device);
+    const name = device.name ?? device.id;
     const seen =
       heard === undefined
         ? `${name}: no sign of life since this process was started`

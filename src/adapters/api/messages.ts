@@ -6,6 +6,7 @@ import { utf8 } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
 import type { Receipt, SendRefusal } from '../../usecases/messaging/messenger.ts';
+import type { Delivery } from '../../usecases/messaging/outbox.ts';
 import type { Json, JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
 import { recipients } from './devices.ts';
@@ -127,7 +128,7 @@ export function standing(receipt: Receipt, wanted: Wait): 'reached' | 'failed' |
   return lost ? 'failed' : 'reached';
 }
 
-export function describe(receipt: Receipt): JsonObject {
+export function describe(receipt: Receipt): { readonly id: string; readonly to: readonly JsonObject[] } {
   return {
     id: toHex(receipt.id),
     to: receipt.to.map(({ deviceId, state, mayHaveArrived, reason }) => ({
@@ -148,19 +149,30 @@ export function cancelMethod({ messenger, hash }: ApiPorts): Method {
   };
 }
 
-export function outboxMethod({ messenger }: ApiPorts): Method {
+export function outboxMethod({ messenger, line }: ApiPorts): Method {
   return async (params) => {
-    const errors = new Map(messenger.status().peers.map((peer) => [peer.deviceId, peer.lastError]));
+    const { peers, fresh } = messenger.status();
+    const errors = new Map(peers.map((peer) => [peer.deviceId, peer.lastError]));
+    const { broker, error } = line.state();
+    /** Why it is not there yet: the nearest reason first. Nothing holds up what has ended. */
+    const lastError = ({ deviceId, state, reason }: Delivery): string | null => {
+      if (!(state in RANK) || state === 'delivered') return reason;
+      const unreached = broker === undefined ? error?.code : undefined;
+      return reason ?? unreached ?? errors.get(deviceId) ?? (fresh ? null : 'not-synchronised');
+    };
     const open = messenger.outbox();
     const waiting = new Set(open.map((receipt) => toHex(receipt.id)));
     const ended = flag(params, 'all') ? await messenger.ended() : [];
     const all = [...ended.filter((receipt) => !waiting.has(toHex(receipt.id))), ...open];
     return all.map((receipt): Json => {
-      const why = receipt.to.map((one) => one.reason ?? errors.get(one.deviceId) ?? null);
+      const each = receipt.to.map((one) => ({ attempts: one.attempts, lastError: lastError(one) }));
+      const { id, to } = describe(receipt);
       return {
-        ...describe(receipt),
+        id,
+        to: to.map((one, index) => ({ ...one, ...each[index] })),
         sentAt: receipt.sentAt,
-        lastError: why.find((reason) => reason !== null) ?? null,
+        attempts: Math.max(0, ...each.map(({ attempts }) => attempts)),
+        lastError: each.find((one) => one.lastError !== null)?.lastError ?? null,
       };
     });
   };

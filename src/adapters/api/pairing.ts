@@ -25,6 +25,8 @@ import type { ApiPorts, JoinEvent, JoinOptions } from './ports.ts';
 const TAKING_PLACE = 60_000;
 /** How long the answer to our first message may take. */
 const ABOUT_TO_ASK = 5000;
+/** How long the broker has to take over that there is a new member. */
+const SPREADING = 5000;
 
 type InviteNews = Extract<News, { readonly kind: 'invite' }>;
 
@@ -37,8 +39,11 @@ export function invitingMethods(ports: ApiPorts): MethodTable {
     const stopNews = messenger.listen((news) => {
       if (news.kind !== 'invite' || news.id !== inviteId) return;
       const event = eventOf(ports, news);
-      if (event !== undefined) caller.notify('invite', { inviteId, ...event });
       if (isOver(news)) stop();
+      if (event === undefined) return;
+      const say = (): void => caller.notify('invite', { inviteId, ...event });
+      if (news.what === 'joined') void spread().then(say);
+      else say();
     });
     let told: ErrorCode | undefined;
     const look = (): void => {
@@ -55,6 +60,11 @@ export function invitingMethods(ports: ApiPorts): MethodTable {
     };
     caller.onGone(stop);
     look();
+  }
+
+  /** A one-shot command ends with the news: by then the broker has what the others have to know. */
+  function spread(): Promise<void> {
+    return ports.host === 'one-shot' ? messenger.handedOver(SPREADING) : Promise.resolve();
   }
 
   /** What is said about the login that the new device needs at the broker. */
@@ -176,7 +186,9 @@ export function invitingMethods(ports: ApiPorts): MethodTable {
         if ('refused' in result && (result.refused !== 'no-request' || id !== before)) {
           throw new MeshError(result.refused);
         }
-        return await joining.outcome;
+        const joined = await joining.outcome;
+        await spread();
+        return joined;
       } finally {
         joining.stop();
       }
@@ -268,11 +280,26 @@ export function joiningMethods(ports: ApiPorts): MethodTable {
     /** Goes on until it is answered or the caller goes: then the person does not want to any more. */
     async join(params, caller) {
       const link = readLink(params);
-      const told = (event: JoinEvent): void => caller.notify('join', joinNotification(event));
-      const joined = await ports.join(link, joinOptions(params), told, (quit) => caller.onGone(quit));
-      return { deviceId: self, members: joined.members };
+      let trouble: ErrorCode | undefined;
+      const told = (event: JoinEvent): void => {
+        if (event.kind === 'trouble') trouble = event.error.code;
+        caller.notify('join', joinNotification(event));
+      };
+      try {
+        const joined = await ports.join(link, joinOptions(params), told, (quit) => caller.onGone(quit));
+        return { deviceId: self, members: joined.members };
+      } catch (error) {
+        throw turnedAway(error, trouble, link);
+      }
     },
   };
+}
+
+/** A broker that does not let us in is another matter than one that is not there. */
+function turnedAway(error: unknown, trouble: ErrorCode | undefined, { broker }: InviteLink): unknown {
+  const wantsLogin = trouble === 'broker-refused-login' || trouble === 'broker-not-authorised';
+  if (!(error instanceof MeshError) || error.code !== 'join-no-broker' || !wantsLogin) return error;
+  return new MeshError(broker.derivedLogin === true ? 'invite-over' : 'join-no-login', {}, error);
 }
 
 /** Throws `link-…`: whatever the keys in it are, it is a link that no program of ours has made. */

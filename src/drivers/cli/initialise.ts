@@ -84,7 +84,8 @@ async function obtainStore(
   return { store: await createKeystore(home, unlock), keyFile: made };
 }
 
-async function brokerSettings(options: BrokerOptions): Promise<ReadonlyMap<SettingKey, string>> {
+/** Read, checked, and as they would be kept. */
+export async function brokerSettings(options: BrokerOptions): Promise<ReadonlyMap<SettingKey, string>> {
   const { brokerPasswordFile, brokerCa } = options;
   const password =
     brokerPasswordFile === undefined

@@ -9,7 +9,6 @@ import { nodeRandomness } from '../node/randomness.ts';
 import { makeKeyFile, readCredential, readKeyFile, readPassphraseFile } from '../node/unlock.ts';
 import type { Invocation } from './invocation.ts';
 import { defaultKeyFile, nonEmpty } from './places.ts';
-import { askSecret, isTerminal } from './prompt.ts';
 
 interface Named {
   readonly keyFile: string | undefined;
@@ -45,6 +44,7 @@ export async function findUnlockSecret(invocation: Invocation): Promise<UnlockSe
   if (directory !== undefined) return readCredential(directory);
   const own = defaultKeyFile(home);
   if (await exists(own)) return readKeyFile(own);
+  const { askSecret, isTerminal } = await import('./prompt.ts');
   if (isTerminal()) return passphraseSecret(await askSecret('passphrase: '));
   throw new MeshError('store-no-secret', { home });
 }
@@ -88,6 +88,7 @@ export async function chooseUnlockSecret(invocation: Invocation): Promise<NewUnl
   }
   const directory = credentials();
   if (directory !== undefined) return { unlock: await readCredential(directory), made: undefined };
+  const { askSecret, isTerminal } = await import('./prompt.ts');
   if (isTerminal()) {
     const passphrase = await askSecret('passphrase (empty for a key file): ');
     if (passphrase !== '') {

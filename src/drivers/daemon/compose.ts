@@ -117,6 +117,8 @@ async function compose(
 
   const settings = createSettings(keystore, async (key) => {
     if (key === 'topic-prefix') guests?.setTopicPrefix(await settings.get(key));
+    // No matter of the broker: the connection stays.
+    if (key === 'retention') return messenger.inbox.sweep();
     // Whether the embedded broker runs at all hangs on this one.
     if (key === 'broker' && embeddedBroker !== undefined) crossing.end();
     else await line.renew();

@@ -1,5 +1,6 @@
 /** `mesh up`: one device, running until it is told to stop. */
 import type { JsonObject } from '../../adapters/rpc/protocol.ts';
+import { toHex } from '../../entities/bytes.ts';
 import { ExitStatus, MeshError } from '../../entities/errors.ts';
 import type { LogChange } from '../../usecases/membership/mesh-log.ts';
 import type { ComposeOptions } from './compose.ts';
@@ -111,6 +112,9 @@ export async function runDaemon({
           log.warn({ what, device: about, count }, 'incident');
           tell({ event: 'incident', what, deviceId: about, count });
         } else if (news.kind === 'membership') tellMembers(news.change);
+        else if (news.kind === 'received') log.debug({ device: news.from, batch: news.batch }, 'received');
+        else if (news.kind === 'delivery') log.debug({ device: news.device, id: toHex(news.id) }, 'delivery');
+        else if (news.kind === 'alive') log.debug({ device: news.device }, 'sign of life');
       });
     });
     const members = device.membership().roster.members.size;

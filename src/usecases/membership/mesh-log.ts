@@ -59,6 +59,8 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
   let ownElsewhere: readonly Head[] = [];
   /** A life that ended while it was behind may have left something unconfirmed. */
   let confirmed = false;
+  /** This device was a member when it took over what is not confirmed yet. */
+  let tookAsMember = false;
 
   function keep(step: AdmissionStep): void {
     let order = current.log.size;
@@ -78,6 +80,7 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
     ownElsewhere = ownElsewhere.filter((head) => !current.log.has(head.hash));
     if (step.admitted.length > 0) {
       confirmed = false;
+      if (before.members.has(self.id)) tookAsMember = true;
       grown({ before, now: current.roster, entries: step.admitted });
     }
     return step;
@@ -93,13 +96,16 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
 
   /**
    * A removed device confirms its own removal too: what it wrote before it knew reaches, with that, whoever has
-   * not heard of the removal either.
+   * not heard of the removal either. So does one that has just become void: the others may lack what made it so,
+   * and would hold it back for ever.
    */
   function confirm(): void {
     const status = current.roster.devices.get(self.id)?.status;
-    if (confirmed || ownElsewhere.length > 0 || (status !== 'member' && status !== 'removed')) return;
+    const owes = status === 'member' || status === 'removed' || tookAsMember;
+    if (confirmed || ownElsewhere.length > 0 || !owes) return;
     for (const body of confirmations(current, self.id)) write(body);
     confirmed = true;
+    tookAsMember = false;
   }
 
   return {

@@ -66,6 +66,7 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
         state: stateOf(addressee, peers.get(addressee.device)?.outgoing?.published ?? 0),
         mayHaveArrived: addressee.mayHaveArrived,
         reason: addressee.reason,
+        attempts: addressee.attempts,
       })),
     };
   }

@@ -150,6 +150,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   function offered(peer: Peer, batch: BatchItem): void {
     const last = batch.first + batch.records.length - 1;
     peer.cursor = last + 1;
+    outbox.attempted(peer, batch);
     const skips = batch.records.filter((record) => record.kind === 'skip').length;
     peer.inFlight.push({ first: batch.first, last, skips, taken: false });
     if (peer.outgoing !== undefined && peer.outgoing.offered < last) {

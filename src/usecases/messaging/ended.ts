@@ -99,8 +99,8 @@ function fieldsOf(key: string): readonly [lot: number, endedAt: number] {
 function receiptOf({ id, to }: MessageRecord): Receipt {
   return {
     id,
-    to: to.map(({ device, end, mayHaveArrived, reason }) => {
-      return { deviceId: device as DeviceId, state: end ?? 'delivered', mayHaveArrived, reason };
+    to: to.map(({ device, end, mayHaveArrived, reason, attempts = 0 }) => {
+      return { deviceId: device as DeviceId, state: end ?? 'delivered', mayHaveArrived, reason, attempts };
     }),
   };
 }

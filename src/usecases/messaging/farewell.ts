@@ -44,6 +44,8 @@ export interface Farewell {
 export function createFarewell(office: Office, log: MeshLog): Farewell {
   const { clock, cycle, hash } = office;
   let record: FarewellRecord = { told: [], answered: [] };
+  /** Who signed what was told. */
+  let told: readonly DeviceId[] = [];
   let wasSaid = false;
   const noticeNotBefore = new Map<DeviceId, number>();
   /** Who is to be told as soon as we are connected. */
@@ -53,11 +55,28 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
   function standing(): OwnStanding {
     const status = log.membership().roster.devices.get(office.self.id)?.status;
     if (status === 'left' || status === 'removed') return status;
-    return record.told.length > 0 ? 'removed' : (status ?? 'void');
+    return isToldByMember() ? 'removed' : (status ?? 'void');
+  }
+
+  /**
+   * What was told holds as long as one of those who signed it is a member here: where they are out themselves, and
+   * nobody has taken it over into the log, it has force nowhere.
+   */
+  function isToldByMember(): boolean {
+    const { members } = log.membership().roster;
+    return told.some((author) => members.has(author));
+  }
+
+  function know(next: FarewellRecord): void {
+    record = next;
+    told = next.told.flatMap((bytes) => {
+      const entry = decodeEntry(hash, bytes);
+      return 'refused' in entry ? [] : [entry.ok.author.id];
+    });
   }
 
   function change(next: Partial<FarewellRecord>): void {
-    record = { ...record, ...next };
+    know({ ...record, ...next });
     const put = record;
     cycle.change('farewell', 'self', () => put);
   }
@@ -89,14 +108,22 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
     return found;
   }
 
-  /** A removal of this device that a member signed, though it builds on entries that are not held here. */
-  function saysRemoved(entry: Entry): boolean {
-    if (!isKind(entry, 'revoke') || entry.body.target !== office.self.id) return false;
+  /**
+   * A removal of this device that a member signed, or says that it has applied, though it builds on entries that
+   * are not held here or is held back. Whose word is enough could have removed this device itself.
+   */
+  function saysRemoved(entry: Entry, confirm: Entry | undefined): boolean {
+    const { mesh } = log.membership();
+    if (!isKind(entry, 'revoke') || entry.body.target !== office.self.id || entry.mesh !== mesh) return false;
+    if (isByMember(entry)) return true;
+    return confirm !== undefined && isKind(confirm, 'confirm') && confirm.body.applied.includes(entry.hash);
+  }
+
+  function isByMember(entry: Entry): boolean {
     const { roster, mesh } = log.membership();
     const author = roster.devices.get(entry.author.id);
     if (author?.status !== 'member' || entry.mesh !== mesh) return false;
-    const signed = entrySignable(entry.hash);
-    return office.engine.verify(author.keys.signing, signed, entry.signature);
+    return office.engine.verify(author.keys.signing, entrySignable(entry.hash), entry.signature);
   }
 
   function notify(device: RosterDevice): void {
@@ -119,7 +146,7 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
 
   return {
     async load() {
-      record = (await office.keystore.read('farewell', 'self')) ?? record;
+      know((await office.keystore.read('farewell', 'self')) ?? record);
       wasSaid = false;
       sayOnce();
     },
@@ -156,12 +183,17 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
       const outcomes = log.admit(entries);
       outcomes.forEach((outcome, i) => {
         const entry = entries[i];
-        if (outcome.outcome !== 'pending' || entry === undefined || !saysRemoved(entry)) return;
-        if (standing() !== 'removed') change({ told: [entry.bytes] });
+        if (outcome.outcome === 'admitted' || outcome.outcome === 'already' || entry === undefined) return;
+        const confirm = entries.find((other) => {
+          return other.author.id === peer.id && isKind(other, 'confirm') && isByMember(other);
+        });
+        if (!saysRemoved(entry, confirm) || standing() === 'removed') return;
+        change({ told: [entry, ...(confirm === undefined ? [] : [confirm])].map(({ bytes }) => bytes) });
       });
       const now = standing();
       if (now !== 'removed' && now !== 'left') return office.count('notice-idle');
-      if (!record.answered.includes(peer.id)) change({ answered: [...record.answered, peer.id] });
+      if (peer.standing === 'member' && !record.answered.includes(peer.id))
+        change({ answered: [...record.answered, peer.id] });
       sayOnce();
       cycle.afterwards(() => office.tell({ kind: 'farewell', answered: record.answered as DeviceId[] }));
     },

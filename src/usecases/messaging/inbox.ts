@@ -6,11 +6,11 @@ import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { ContentRecord } from '../../entities/wire/records.ts';
 import type { CursorRecord, InboxMessageRecord, InboxRecord } from '../ports/records.ts';
+import { DEFAULT_RETENTION, parseRetention } from '../settings.ts';
 import type { Office } from './office.ts';
 
 export const INBOX_BYTES = 1024 * 1024 * 1024;
 const KEPT_AFTER_READING = 86_400_000;
-const KEPT_AT_MOST = 30 * 86_400_000;
 const CACHED_BATCHES = 64;
 const CACHED_BYTES = 4 * 1024 * 1024;
 
@@ -47,6 +47,7 @@ export interface Inbox {
   forgetCursor(name: string): Promise<void>;
   /** Ids of all that is still here from this device. */
   idsFrom(device: DeviceId): Promise<Set<string>>;
+  /** Lets go of what was kept long enough, by the setting as it stands now. */
   sweep(): Promise<void>;
   load(): Promise<void>;
   stats(): { readonly batches: number; readonly bytes: number };
@@ -196,13 +197,15 @@ export function createInbox(
     },
 
     async sweep() {
+      const setting = await keystore.read('setting', 'retention');
+      const retention = (setting === undefined ? undefined : parseRetention(setting)) ?? DEFAULT_RETENTION;
       const now = runningTime();
       const lowest = lowestPosition();
       held = held.filter((entry) => {
         const passed = lowest !== undefined && entry.number < lowest;
         if (passed) entry.passed ??= now;
         const readLongAgo = entry.passed !== undefined && now - entry.passed >= KEPT_AFTER_READING;
-        if (!readLongAgo && now - entry.arrived < KEPT_AT_MOST) return true;
+        if (!readLongAgo && now - entry.arrived < retention) return true;
         remove(entry);
         return false;
       });

@@ -43,6 +43,11 @@ export interface Addressee {
   over: boolean;
   mayHaveArrived: boolean;
   reason: string | null;
+  /**
+   * How often it was put into an envelope. Writing each down would cost a commit of the whole lot, so of earlier
+   * lives of the program it is known whether there was one at all, which the stream tells, and seldom more.
+   */
+  attempts: number;
 }
 
 export function runOf(addressee: Addressee): Uint8Array {
@@ -59,8 +64,8 @@ export function messageRecord(message: Message): MessageRecord {
 }
 
 function addresseeRecord(addressee: Addressee): AddresseeRecord {
-  const { device, stream, number, run, end, over, mayHaveArrived, reason } = addressee;
-  return { device, stream, number, run, end, over, mayHaveArrived, reason };
+  const { device, stream, number, run, end, over, mayHaveArrived, reason, attempts } = addressee;
+  return { device, stream, number, run, end, over, mayHaveArrived, reason, attempts };
 }
 
 export function makeLot(
@@ -75,7 +80,8 @@ export function makeLot(
     const to: Addressee[] = [];
     const message: Message = { ...draft, to, freed: false };
     for (const addressee of draft.to) {
-      to.push({ ...addressee, device: addressee.device as DeviceId, lot, index, message });
+      const { device, attempts = 0 } = addressee;
+      to.push({ ...addressee, device: device as DeviceId, attempts, lot, index, message });
     }
     messages.push(message);
     lot.unsettled += to.length;

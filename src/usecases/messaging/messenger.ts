@@ -79,7 +79,7 @@ export interface Messenger {
   ended(): Promise<readonly (Receipt & { readonly sentAt: number })[]>;
   /** What still waits. */
   outbox(): readonly (Receipt & { readonly sentAt: number })[];
-  readonly inbox: Pick<Inbox, 'cursor' | 'read' | 'move' | 'forgetCursor'>;
+  readonly inbox: Pick<Inbox, 'cursor' | 'read' | 'move' | 'forgetCursor' | 'sweep'>;
   /** Calls `listener` after each thing that happened; returns how to stop that. */
   listen(listener: (news: News) => void): () => void;
   status(): Status;

@@ -59,6 +59,8 @@ export interface Outbox {
   stats(): { readonly messages: number; readonly bytes: number };
   /** The next records for this peer from its cursor on; `undefined` where there are none, or not in memory. */
   nextBatch(peer: Peer): BatchItem | undefined;
+  /** These records go out in an envelope. */
+  attempted(peer: Peer, batch: Pick<BatchItem, 'first' | 'records'>): void;
   acknowledge(peer: Peer, ack: AckItem): 'settled' | 'old' | 'ahead';
   /** The same from a hello, which says less about single records. */
   settleReceived(peer: Peer, received: Received): void;
@@ -249,6 +251,7 @@ export function createOutbox(office: Office): Outbox {
             over: false,
             mayHaveArrived: false,
             reason: null,
+            attempts: 0,
           };
         }),
       }));
@@ -302,6 +305,13 @@ export function createOutbox(office: Office): Outbox {
       const before = at(peer, peer.cursor - 1);
       const after = before === undefined ? outgoing.throughRun : runOf(before);
       return { kind: 'batch', stream: outgoing.id, run, after, moved, low, first: peer.cursor, records };
+    },
+
+    attempted(peer, { first, records }) {
+      for (let number = first; number < first + records.length; number++) {
+        const addressee = at(peer, number);
+        if (addressee !== undefined) addressee.attempts += 1;
+      }
     },
 
     acknowledge(peer, ack) {
@@ -403,6 +413,7 @@ export function createOutbox(office: Office): Outbox {
           for (const addressee of message.to) {
             const peer = office.peers.get(addressee.device);
             const done = peer?.outgoing === undefined || addressee.number <= peer.outgoing.through;
+            if (addressee.number <= (peer?.outgoing?.offered ?? 0)) addressee.attempts ||= 1;
             if (done) {
               lot.unsettled -= 1;
               if (!addressee.over) {
@@ -438,6 +449,8 @@ export interface Delivery {
   readonly state: DeviceState;
   readonly mayHaveArrived: boolean;
   readonly reason: string | null;
+  /** How often it was put into an envelope for this recipient, as far as that is known: see `lot`. */
+  readonly attempts: number;
 }
 
 export interface Receipt {

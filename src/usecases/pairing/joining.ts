@@ -13,30 +13,16 @@
 import { equal, toHex } from '../../entities/bytes.ts';
 import type { Hash, Mac } from '../../entities/crypto.ts';
 import { type DeviceId, fingerprint } from '../../entities/device-id.ts';
-import { type DeviceName, parseDeviceName } from '../../entities/device-name.ts';
+import type { DeviceName } from '../../entities/device-name.ts';
 import type { MeshError } from '../../entities/errors.ts';
 import { parseAgreementKey } from '../../entities/keys.ts';
-import { type MeshId, meshIdBytes, meshIdFromBytes } from '../../entities/mesh-id.ts';
+import { type MeshId, meshIdBytes } from '../../entities/mesh-id.ts';
 import type { AbortReason } from '../../entities/pairing/abort.ts';
-import {
-  decodeInviteLinkBytes,
-  type InviteLink,
-  inviteLinkBytes,
-  LINK_MESH_BYTES,
-} from '../../entities/pairing/link.ts';
-import {
-  bundleSignable,
-  encodeOpening,
-  type FourthMessage,
-  type SecondMessage,
-  type SixthMessage,
-} from '../../entities/pairing/messages.ts';
+import { type InviteLink, inviteLinkBytes, LINK_MESH_BYTES } from '../../entities/pairing/link.ts';
+import type { FourthMessage, SecondMessage, SixthMessage } from '../../entities/pairing/messages.ts';
 import {
   approvalProof,
-  commitmentTo,
   firstMessageHash,
-  linkHash,
-  PAIRING_NONCE_BYTES,
   PAIRING_VERSION,
   pairingCode,
   transcriptHash,
@@ -49,16 +35,15 @@ import { createCommitCycle } from '../commit-cycle.ts';
 import type { LoadedDevice } from '../device/load-device.ts';
 import { loadMesh } from '../membership/load-mesh.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Engine, Pickle } from '../ports/engine.ts';
+import type { Engine } from '../ports/engine.ts';
 import type { Keystore } from '../ports/keystore.ts';
 import type { Randomness } from '../ports/randomness.ts';
-import type { JoiningRecord } from '../ports/records.ts';
 import type { Transport } from '../ports/transport.ts';
 import { checkLink, isAlone, type LinkFault } from './check-link.ts';
 import { enterMesh } from './enter-mesh.ts';
 import { LONGEST_TTL } from './invite-book.ts';
-import { type PairingPackets, pairingPackets } from './packets.ts';
-import { type PairingSession, pairingSession } from './pairing-session.ts';
+import { pairingSession } from './pairing-session.ts';
+import { beginJoin, type HeldJoin, type JoinState, joiningRecord, restoreJoin } from './pending-join.ts';
 import { isAdded, type ReceivedLogParts, readLog } from './received-log.ts';
 
 const FIRST_PAUSE = 1000;
@@ -124,63 +109,13 @@ export interface Joining {
   stop(): void;
 }
 
-/** What an earlier run has begun: for making the transport with which to go on. */
-export async function pendingJoin(
-  hash: Hash,
-  keystore: Pick<Keystore, 'read'>,
-): Promise<PendingJoin | undefined> {
-  const record = await keystore.read('joining', 'self');
-  const link = record === undefined ? undefined : decodeInviteLinkBytes(hash, record.link);
-  const name = record === undefined ? undefined : parseDeviceName(record.name);
-  if (record === undefined || link === undefined || 'refused' in link) return undefined;
-  if (name === undefined || 'refused' in name) return undefined;
-  return {
-    link: link.ok,
-    name: name.ok,
-    settings: new Map(record.settings),
-    consented: record.state === 'consented',
-  };
-}
-
-export interface PendingJoin {
-  readonly link: InviteLink;
-  readonly name: DeviceName;
-  readonly settings: ReadonlyMap<string, string>;
-  /** This device may be a member already. */
-  readonly consented: boolean;
-}
-
-type State = 'claiming' | 'comparing' | 'consented';
-
-interface Held {
-  readonly link: InviteLink;
-  readonly linkBytes: Uint8Array;
-  readonly packets: PairingPackets;
-  readonly name: string;
-  readonly settings: readonly (readonly [string, string])[];
-  readonly nonce: Uint8Array;
-  readonly first: Uint8Array;
-  state: State;
-  session: PairingSession;
-  /** The session as it was when the state began: the messages of one state are read from there on. */
-  base: Pickle;
-  mesh: MeshId | undefined;
-  transcript: Uint8Array | undefined;
-  entries: readonly Uint8Array[];
-  ourKeys: readonly Uint8Array[];
-  packet: Uint8Array;
-  /** Parts of the fourth or the sixth message, and the packets that have been read. */
-  readonly gathered: Map<number, FourthMessage | SixthMessage>;
-  readonly read: Set<string>;
-}
-
 export function createJoining(parts: JoiningParts): Joining {
-  const { engine, hash, mac, clock, randomness, keystore, transport, tell } = parts;
+  const { engine, hash, mac, clock, keystore, transport, tell } = parts;
   const { self, account, pickleKey } = parts.device;
   const verify: ReceivedLogParts['verify'] = (key, label, digest, signature) =>
     engine.verify(key, { label, digest }, signature);
 
-  let held: Held | undefined;
+  let held: HeldJoin | undefined;
   let former: Membership | undefined;
   let online = false;
   let everOnline = false;
@@ -211,15 +146,15 @@ export function createJoining(parts: JoiningParts): Joining {
 
   const durable = (): Promise<void> => new Promise((resolve) => cycle.afterwards(resolve));
 
-  function changed(now: Held): void {
-    cycle.change('joining', 'self', () => recordOf(now));
+  function changed(now: HeldJoin): void {
+    cycle.change('joining', 'self', () => joiningRecord(now));
   }
 
   function accountChanged(): void {
     cycle.change('account', 'self', () => account.pickle(pickleKey));
   }
 
-  function enter(now: Held, state: State): void {
+  function enter(now: HeldJoin, state: JoinState): void {
     now.state = state;
     now.base = now.session.pickle();
     now.gathered.clear();
@@ -241,7 +176,7 @@ export function createJoining(parts: JoiningParts): Joining {
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   }
 
-  function run(now: Held): Promise<JoinResult> {
+  function run(now: HeldJoin): Promise<JoinResult> {
     held = now;
     const result = new Promise<JoinResult>((resolve, reject) => {
       resolveResult = resolve;
@@ -279,7 +214,7 @@ export function createJoining(parts: JoiningParts): Joining {
     return result;
   }
 
-  function showCode({ transcript }: Held): void {
+  function showCode({ transcript }: HeldJoin): void {
     if (transcript === undefined) throw new Error('a code without a transcript');
     tell({ kind: 'code', code: pairingCode(hash, transcript), fingerprint: fingerprint(self.id) });
   }
@@ -303,7 +238,7 @@ export function createJoining(parts: JoiningParts): Joining {
     }
   }
 
-  function onSecond(now: Held, { body }: PairingEnvelope): void {
+  function onSecond(now: HeldJoin, { body }: PairingEnvelope): void {
     const second = now.session.open(2, body);
     if ('refused' in second) return unread(second.refused);
     const { message, text } = second.ok;
@@ -331,7 +266,7 @@ export function createJoining(parts: JoiningParts): Joining {
     });
   }
 
-  function faultOf(now: Held, second: SecondMessage): JoinRefusal | undefined {
+  function faultOf(now: HeldJoin, second: SecondMessage): JoinRefusal | undefined {
     if (second.version !== PAIRING_VERSION) return 'pairing-version';
     if (!equal(second.first, firstMessageHash(hash, now.first))) return 'pairing-failed';
     if (!equal(meshIdBytes(second.mesh).subarray(0, LINK_MESH_BYTES), now.link.mesh)) return 'pairing-failed';
@@ -339,7 +274,7 @@ export function createJoining(parts: JoiningParts): Joining {
     return second.mesh !== mine.mesh && !isAlone(mine) ? 'already-in-mesh' : undefined;
   }
 
-  function onFourth(now: Held, envelope: PairingEnvelope): void {
+  function onFourth(now: HeldJoin, envelope: PairingEnvelope): void {
     const { mesh, transcript } = compared(now);
     const proof = approvalProof(mac, now.link.secret, now.session.id, transcript);
     const gathered = gather(now, envelope, 4, (part) => equal(part.proof, proof));
@@ -364,7 +299,7 @@ export function createJoining(parts: JoiningParts): Joining {
     enter(now, 'consented');
   }
 
-  function onSixth(now: Held, envelope: PairingEnvelope): void {
+  function onSixth(now: HeldJoin, envelope: PairingEnvelope): void {
     const { mesh, transcript } = compared(now);
     const gathered = gather(now, envelope, 6, () => true);
     const [part] = gathered ?? [];
@@ -379,7 +314,7 @@ export function createJoining(parts: JoiningParts): Joining {
   }
 
   /** The last step: everything that a member keeps, in one commit. */
-  async function become(now: Held, membership: Membership, { keys, login }: SixthMessage): Promise<void> {
+  async function become(now: HeldJoin, membership: Membership, { keys, login }: SixthMessage): Promise<void> {
     const { link, settings, ourKeys } = now;
     held = undefined;
     const changes = await enterMesh(keystore, {
@@ -405,7 +340,7 @@ export function createJoining(parts: JoiningParts): Joining {
    * too many are missing before it makes us begin anew, and the inviter sends them all again.
    */
   function gather<Step extends 4 | 6>(
-    now: Held,
+    now: HeldJoin,
     { body }: PairingEnvelope,
     step: Step,
     isGood: (part: Extract<FourthMessage | SixthMessage, { readonly step: Step }>) => boolean,
@@ -431,7 +366,7 @@ export function createJoining(parts: JoiningParts): Joining {
     return [...now.gathered.values()].sort((a, b) => a.index - b.index) as Part[];
   }
 
-  function startOver(now: Held): void {
+  function startOver(now: HeldJoin): void {
     now.session.dispose();
     now.session = pairingSession(engine, pickleKey, engine.restoreSession(now.base, pickleKey));
     now.gathered.clear();
@@ -443,7 +378,7 @@ export function createJoining(parts: JoiningParts): Joining {
     if (refused !== 'undecryptable') void giveUp('refused', 'pairing-failed');
   }
 
-  function onAbort(now: Held, { body }: PairingEnvelope): void {
+  function onAbort(now: HeldJoin, { body }: PairingEnvelope): void {
     const reason = now.packets.readAbort(engine, now.link.inviter.keys.signing, self.id, body);
     if (reason === undefined) return;
     forget(now).then(() => end({ refused: REFUSALS[reason] }), fatal);
@@ -462,7 +397,7 @@ export function createJoining(parts: JoiningParts): Joining {
     await end({ refused });
   }
 
-  function forget(now: Held): Promise<void> {
+  function forget(now: HeldJoin): Promise<void> {
     held = undefined;
     cancelRepeat();
     cancelDeadline();
@@ -494,78 +429,16 @@ export function createJoining(parts: JoiningParts): Joining {
     return former;
   }
 
-  function compared({ mesh, transcript }: Held): { readonly mesh: MeshId; readonly transcript: Uint8Array } {
+  function compared({ mesh, transcript }: HeldJoin): {
+    readonly mesh: MeshId;
+    readonly transcript: Uint8Array;
+  } {
     if (mesh === undefined || transcript === undefined) throw new Error('a pairing without its transcript');
     return { mesh, transcript };
   }
 
-  function logParts({ link }: Held, mesh: MeshId): ReceivedLogParts {
+  function logParts({ link }: HeldJoin, mesh: MeshId): ReceivedLogParts {
     return { hash, verify, self: self.id, inviter: link.inviter.id, mesh, held: formerMesh() };
-  }
-
-  function begin(link: InviteLink, linkBytes: Uint8Array, settings: Held['settings']): Held {
-    const { inviter, secret, oneTimeKey } = link;
-    const nonce = randomness(PAIRING_NONCE_BYTES);
-    const bundle = {
-      step: 1,
-      versions: [PAIRING_VERSION],
-      keys: self.keys,
-      name: parts.name,
-      commitment: commitmentTo(hash, self.id, nonce),
-      link: linkHash(hash, linkBytes),
-    } as const;
-    const session = pairingSession(
-      engine,
-      pickleKey,
-      account.startSession(inviter.keys.agreement, oneTimeKey),
-    );
-    const signature = account.sign(bundleSignable(hash, inviter.id, bundle));
-    const first = session.seal({ ...bundle, signature });
-    const packets = pairingPackets({ hash, mac, self: self.id, inviter: inviter.id, secret });
-    return {
-      link,
-      linkBytes,
-      packets,
-      name: parts.name,
-      settings,
-      nonce,
-      first: first.text,
-      state: 'claiming',
-      session,
-      base: session.pickle(),
-      mesh: undefined,
-      transcript: undefined,
-      entries: [],
-      ourKeys: [],
-      packet: packets.make(1, self.id, encodeOpening(self.keys.agreement, first.body)),
-      gathered: new Map(),
-      read: new Set(),
-    };
-  }
-
-  function restore(record: JoiningRecord): Held | undefined {
-    const link = decodeInviteLinkBytes(hash, record.link);
-    if ('refused' in link) return undefined;
-    const { inviter, secret } = link.ok;
-    return {
-      link: link.ok,
-      linkBytes: record.link,
-      packets: pairingPackets({ hash, mac, self: self.id, inviter: inviter.id, secret }),
-      name: record.name,
-      settings: record.settings,
-      nonce: record.nonce,
-      first: record.first,
-      state: stateOf(record.state),
-      session: pairingSession(engine, pickleKey, engine.restoreSession(record.session, pickleKey)),
-      base: record.session,
-      mesh: record.mesh === null ? undefined : meshIdFromBytes(record.mesh),
-      transcript: record.transcript ?? undefined,
-      entries: record.entries,
-      ourKeys: record.ourKeys,
-      packet: record.packet,
-      gathered: new Map(),
-      read: new Set(),
-    };
   }
 
   return {
@@ -575,13 +448,13 @@ export function createJoining(parts: JoiningParts): Joining {
       if ('refused' in bytes) throw new Error('a link that was read is too long to be written');
       const record = await keystore.read('joining', 'self');
       if (record !== undefined && equal(record.link, bytes.ok)) {
-        const before = restore(record);
+        const before = restoreJoin(parts, record);
         if (before !== undefined) return run(before);
       }
       const fault = checkLink(link, clock.now(), self.id, former);
       if (fault !== undefined) return { refused: fault };
       discard(record?.ourKeys ?? []);
-      const now = begin(link, bytes.ok, [...settings]);
+      const now = beginJoin(parts, link, bytes.ok, [...settings]);
       changed(now);
       return run(now);
     },
@@ -589,7 +462,7 @@ export function createJoining(parts: JoiningParts): Joining {
     async resume() {
       former = await loadMesh(hash, keystore);
       const record = await keystore.read('joining', 'self');
-      const before = record === undefined ? undefined : restore(record);
+      const before = record === undefined ? undefined : restoreJoin(parts, record);
       return before === undefined ? undefined : run(before);
     },
 
@@ -613,24 +486,4 @@ const REFUSALS: Readonly<Record<AbortReason, JoinRefusal>> = {
   other: 'pairing-failed',
 };
 
-function stateOf(text: string): State {
-  if (text === 'claiming' || text === 'comparing' || text === 'consented') return text;
-  throw new Error(`a joining that is ${text}`);
-}
-
-function recordOf(now: Held): JoiningRecord {
-  return {
-    link: now.linkBytes,
-    name: now.name,
-    settings: now.settings,
-    state: now.state,
-    nonce: now.nonce,
-    session: now.base,
-    first: now.first,
-    mesh: now.mesh === undefined ? null : meshIdBytes(now.mesh),
-    transcript: now.transcript ?? null,
-    entries: now.entries,
-    ourKeys: now.ourKeys,
-    packet: now.packet,
-  };
-}
+export { type PendingJoin, pendingJoin } from './pending-join.ts';

@@ -146,6 +146,8 @@ export interface AddresseeRecord {
   readonly over: boolean;
   readonly mayHaveArrived: boolean;
   readonly reason: string | null;
+  /** As far as it was known when this was written; see `lot`. Stores of earlier versions hold none. */
+  readonly attempts?: number;
 }
 
 export type DeliveryEnd = 'delivered' | 'expired' | 'failed' | 'cancelled';

@@ -46,6 +46,29 @@ test.each([true, false])('no secret gets through at the most verbose level (term
   expect(text).not.toContain(bytes.join(','));
 });
 
+test.each([true, false])('nor does one that lies deep, or in a text (terminal: %s)', (isTerminal) => {
+  const canary = 'canary-7f3a';
+  const bytes = new TextEncoder().encode(canary);
+  const deep = { a: [{ b: { Password: canary, bytes } }], error: new Error(canary) };
+  const tooDeep = { a: { b: { c: { d: { e: { f: { g: canary } } } } } } };
+  const texts = {
+    hint: `mesh join "mesh://join#${canary}" now`,
+    url: `mqtts://alice:${canary}@broker.example:1`,
+  };
+  const text = logged('debug', isTerminal, { deep, tooDeep, ...texts, plain: 'what may be seen' });
+  expect(text).toContain('what may be seen');
+  expect(text).toContain('broker.example:1');
+  expect(text).not.toContain(canary);
+  expect(text).not.toContain(bytes.join(','));
+});
+
+test('what stands in the message itself is searched too', () => {
+  let text = '';
+  const log = createLog('info', { isTerminal: false, write: (line) => void (text += line) });
+  log.error({}, 'mesh://join#canary-7f3a is no good, nor is ws://canary-7f3a@x');
+  expect(JSON.parse(text)).toMatchObject({ msg: 'mesh://join#[secret] is no good, nor is ws://[secret]@x' });
+});
+
 test('an error, or nothing, where that is asked for', () => {
   expect(logged('error', false, {}).trim().split('\n')).toHaveLength(1);
   expect(logged('silent', false, {})).toBe('');

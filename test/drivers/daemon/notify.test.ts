@@ -15,10 +15,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(base, { recursive: true, force: true }));
 
-/** A "systemd-notify" that writes down what it is told, and ends with `status`. */
+/** A "systemd-notify" that writes down what it is told, takes its time with the first, and ends with `status`. */
 async function environment(status = 0): Promise<Record<string, string>> {
   const fake = join(base, 'systemd-notify');
-  await writeFile(fake, `#!/bin/sh\necho "$*" >> '${log}'\nexit ${status}\n`);
+  await writeFile(
+    fake,
+    `#!/bin/sh\n[ "$1" = --ready ] && sleep 0.2\necho "$*" >> '${log}'\nexit ${status}\n`,
+  );
   await chmod(fake, 0o755);
   return { PATH: `${base}:${process.env.PATH}`, NOTIFY_SOCKET: '/run/nobody' };
 }

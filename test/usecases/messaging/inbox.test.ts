@@ -83,6 +83,31 @@ describe('the inbox', () => {
     expect(await rig.payloads(rig.phone)).toEqual([]);
   }, 60_000);
 
+  it('keeps nothing longer than the setting says, from the moment it is set', async () => {
+    const rig = await Rig.met();
+    const { inbox } = rig.phone.messenger;
+    const unread = inbox.move('late', inbox.cursor('late'));
+    await rig.settle();
+    await unread;
+    const retain = (put: string): Promise<void> =>
+      rig.phone.keystore.commit([{ kind: 'setting', key: 'retention', put }]);
+    await rig.send(rig.laptop, rig.phone, 'first');
+    await rig.pass(2 * HOUR);
+    await rig.send(rig.laptop, rig.phone, 'second');
+    await rig.pass(HOUR / 2);
+    await retain('2h');
+    await inbox.sweep();
+    expect(await rig.payloads(rig.phone)).toEqual(['second']);
+    await rig.pass(HOUR);
+    expect(await rig.payloads(rig.phone)).toEqual(['second']);
+    await rig.pass(HOUR);
+    expect(await rig.payloads(rig.phone)).toEqual([]);
+    await retain('60d');
+    await rig.send(rig.laptop, rig.phone, 'third');
+    await rig.pass(31 * DAY);
+    expect(await rig.payloads(rig.phone)).toEqual(['third']);
+  }, 60_000);
+
   it('loses nothing by a jump of the clock', async () => {
     const rig = await Rig.met();
     await rig.send(rig.laptop, rig.phone, 'kept');

@@ -103,6 +103,11 @@ export class RigDevice {
     return this.#running.messenger;
   }
 
+  get keystore(): Keystore {
+    if (this.#running === undefined) throw new Error(`${this.name} is not running`);
+    return this.#running.keystore;
+  }
+
   get running(): boolean {
     return this.#running !== undefined;
   }

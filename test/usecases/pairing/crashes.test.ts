@@ -1,5 +1,7 @@
 /** What the broker and the power do to a pairing: whatever it is, it ends with one mesh or with none. */
 import { describe, expect, it } from 'vitest';
+import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { pendingJoin } from '../../../src/usecases/pairing/joining.ts';
 import type { Packet } from '../messaging/post.ts';
 import { DAY, type Device, expectMarried, MINUTE, PairingRig, SECOND } from './rig.ts';
 
@@ -75,6 +77,56 @@ describe('a pairing that the power interrupts', () => {
     await rig.pass(SECOND);
     expect(phone.codes).toEqual([code, code]);
     await rig.drive(laptop, phone, link);
+    expect(await expectMarried(laptop, phone)).toBeUndefined();
+  });
+
+  it('can be told what it was about to do, by a program that starts again', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    const link = await rig.invite(laptop);
+    const settings = new Map([['broker-user', 'alice']]);
+    await phone.join(link, settings);
+    phone.crash();
+    const pending = await phone.withStore((keystore) => pendingJoin(nodePrimitives.hash, keystore));
+    expect(pending).toMatchObject({ name: "Alice's phone", settings, consented: false });
+    expect(pending?.link.secret.expose()).toEqual(link.secret.expose());
+    expect(pending?.link.inviter).toEqual(laptop.party);
+
+    rig.post.fate = (packet) => (rig.message(packet).step === 6 ? 'drop' : 'deliver');
+    await phone.join(link);
+    await rig.pass(5 * SECOND);
+    await rig.during(laptop.inviting.approve(phone.codes.at(-1) ?? ''));
+    await rig.pass(5 * SECOND);
+    phone.crash();
+    const later = await phone.withStore((keystore) => pendingJoin(nodePrimitives.hash, keystore));
+    expect(later?.consented).toBe(true);
+    rig.post.fate = () => 'deliver';
+    await phone.join();
+    await rig.pass(5 * SECOND);
+    expect(await expectMarried(laptop, phone)).toBeUndefined();
+    const none = await phone.withStore((keystore) => pendingJoin(nodePrimitives.hash, keystore));
+    expect(none).toBeUndefined();
+  });
+
+  it('may be begun anew with another link, and what was begun before is forgotten', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    await phone.join(await rig.invite(laptop));
+    phone.crash();
+    const link = await rig.invite(laptop);
+    await rig.drive(laptop, phone, link);
+    expect(await expectMarried(laptop, phone)).toBeUndefined();
+  });
+
+  it('leaves a device that gave up as it was, and free to pair again', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    await rig.meet(laptop, phone, await rig.invite(laptop));
+    await rig.during(phone.running?.joining?.cancel() ?? Promise.resolve());
+    await rig.pass(5 * SECOND);
+    expect(phone.result).toEqual({ refused: 'join-cancelled' });
+    await phone.join();
+    await rig.settle();
+    expect(phone.result).toBeUndefined();
+    expect(phone.running).toBeUndefined();
+    await rig.drive(laptop, phone, await rig.invite(laptop));
     expect(await expectMarried(laptop, phone)).toBeUndefined();
   });
 

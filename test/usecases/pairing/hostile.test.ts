@@ -189,6 +189,7 @@ describe('an invite', () => {
     const [rig, laptop, phone, tablet] = await three();
     const first = await rig.invite(laptop);
     await rig.pass(10 * MINUTE + SECOND);
+    expect(reasons(laptop)).toEqual(['expired']);
     expect(laptop.inviting.live()).toBeUndefined();
     // By its own clock the phone sees it before it asks anybody.
     await phone.join(first);
@@ -232,6 +233,15 @@ describe('an invite', () => {
     await rig.pass(11 * MINUTE);
     await laptop.serve();
     expect(laptop.inviting.live()).toBeUndefined();
+    expect(reasons(laptop)).toEqual(['expired']);
+  });
+
+  it('expires as soon as the clock was put forward past its end', async () => {
+    const [rig, laptop, phone] = await three();
+    const link = await rig.invite(laptop);
+    const code = await rig.meet(laptop, phone, link);
+    rig.clock.jump(DAY);
+    expect(await rig.during(laptop.inviting.approve(code))).toEqual({ refused: 'no-request' });
     expect(reasons(laptop)).toEqual(['expired']);
   });
 
@@ -280,6 +290,8 @@ describe('an invite', () => {
       if (tablet.running !== undefined) tablet.crash();
     }
     const create = () => rig.during(laptop.inviting.create({ ttl: MINUTE, broker: BROKER }));
+    laptop.crash();
+    await laptop.serve();
     expect(await create()).toEqual({ refused: 'invites-paused' });
     rig.clock.jump(-365 * DAY);
     expect(await create()).toEqual({ refused: 'invites-paused' });

@@ -44,7 +44,7 @@ async function listen(invocation: Invocation, options: ListenOptions): Promise<E
   const handle =
     options.exec === undefined
       ? undefined
-      : (await import('../run-command.ts')).commandRunner(options.exec, invocation.json);
+      : (await import('../run-command.ts')).commandRunner(options.exec, invocation);
   let count = 0;
   const timeUp = new Promise<'time-up'>((resolve) => {
     if (limit !== undefined) setTimeout(resolve, limit, 'time-up' as const);

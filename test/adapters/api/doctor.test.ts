@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import { type Check, type CheckPorts, examine } from '../../../src/adapters/api/doctor.ts';
+import { type BrokerLine, createBrokerLine } from '../../../src/adapters/broker-line.ts';
+import { MemoryBroker } from '../../../src/adapters/memory/memory-transport.ts';
+import { MeshError } from '../../../src/entities/errors.ts';
+import { realClock, realRandomness } from '../../brokers/loopback.ts';
+import { device } from '../../contracts/transport.ts';
+
+const SELF = device(1);
+const PHONE = device(2);
+const NOON = Date.UTC(2026, 5, 1, 12);
+const DAY = 86_400_000;
+
+interface Situation {
+  readonly now?: number;
+  readonly signedAt?: number;
+  readonly elapsed?: number;
+  readonly lastHeard?: number;
+  readonly waiting?: number;
+  readonly files?: MeshError;
+}
+
+async function checksIn({
+  now = NOON,
+  signedAt = NOON,
+  elapsed = 0,
+  lastHeard,
+  waiting = 0,
+  files,
+}: Situation) {
+  // Time passes quickly, so that nobody waits for what does not come.
+  const quick = {
+    ...realClock,
+    after: (delay: number, call: () => void) => realClock.after(delay / 50, call),
+  };
+  const broker = new MemoryBroker({ clock: quick, packetBytes: 100_000 });
+  const line: BrokerLine = createBrokerLine({ clock: quick, connect: async () => broker.transport(SELF) });
+  const seen: number[] = [];
+  line.open({
+    packet: (bytes) => void seen.push(bytes.length),
+    connected: () => undefined,
+    disconnected: () => undefined,
+  });
+  const ports: CheckPorts = {
+    self: SELF,
+    clock: { ...quick, now: () => now, elapsed: () => elapsed },
+    randomness: realRandomness,
+    keystore: { keys: () => [], read: async () => undefined },
+    line,
+    online: async () => undefined,
+    checkup: {
+      async files() {
+        if (files !== undefined) throw files;
+      },
+      oneSessionPerLogin: async () => true,
+      secondClient: async () => broker.transport(PHONE),
+    },
+    membership: () => ({
+      log: new Map([['entry', { createdAt: signedAt }]]),
+      roster: { members: new Set([SELF, PHONE]), devices: new Map([[PHONE, { id: PHONE, name: 'phone' }]]) },
+    }),
+    messenger: { status: () => ({ peers: [{ deviceId: PHONE, waiting, lastHeard }] }) },
+  };
+  const checks: Check[] = [];
+  for await (const check of examine(ports)) checks.push(check);
+  await line.close();
+  const failed = checks.filter(({ ok }) => !ok).map(({ check }) => check);
+  return { checks, failed: failed.filter((check) => check !== 'packet-limit'), all: failed, seen };
+}
+
+test('what goes to the broker for a check is seen by nobody else, and a small limit is found', async () => {
+  const { all, seen } = await checksIn({});
+  expect(all).toEqual(['packet-limit']);
+  expect(seen).toEqual([]);
+});
+
+test.each([
+  ['before 2024', { now: Date.UTC(2023, 11, 31), signedAt: 0 }, ['clock']],
+  ['an hour behind what somebody has signed', { signedAt: NOON + 3_600_000 }, ['clock']],
+  ['a minute behind', { signedAt: NOON + 60_000 }, []],
+  ['a year ahead of the last entry', { signedAt: NOON - 365 * DAY }, []],
+])('the clock: %s', async (_, situation, expected) => {
+  expect((await checksIn(situation)).failed).toEqual(expected);
+});
+
+test.each([
+  ['is silent for two days while messages wait', { elapsed: 2 * DAY, waiting: 3 }, ['member']],
+  ['is silent, and nothing waits for it', { elapsed: 2 * DAY }, []],
+  ['was heard an hour ago', { elapsed: 2 * DAY, lastHeard: 2 * DAY - 3_600_000, waiting: 3 }, []],
+])('a member that %s', async (_, situation, expected) => {
+  const { failed, checks } = await checksIn(situation);
+  expect(failed).toEqual(expected);
+  expect(checks.at(-1)).toMatchObject({ check: 'member', deviceId: PHONE });
+});
+
+test('files that are open to others are told of with what to do', async () => {
+  const files = new MeshError('store-permissions', { path: '/x', mode: '0644', wanted: '600' });
+  const { failed, checks } = await checksIn({ files });
+  expect(failed).toEqual(['permissions']);
+  expect(checks.find(({ check }) => check === 'permissions')?.hint).toBe(files.hint);
+});
