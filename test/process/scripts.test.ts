@@ -219,7 +219,6 @@ describe.skipIf(!hasMosquitto)('through a real broker', () => {
       seen.push(...life.slice(again ? 1 : 0));
     };
     lives.forEach(follow);
-    // None is left over if the last one was in hand, and `--count` has to be one more then.
     const rest = await mesh(['listen', '--timeout', '5s', ...as(phone)]);
     expect(rest.status).toBe(0);
     follow(rest.events.map(({ id, text }) => ({ id: String(id), text: String(text) })));

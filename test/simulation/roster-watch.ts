@@ -56,6 +56,7 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     const { log, roster } = membership;
     const digest = toHex(roster.digest);
     for (const entry of log.values()) {
+      if (records.pressed.has(entry.hash)) fail(`P1: ${device.name} has taken an ADD without consent`);
       if (!records.entries.has(entry.hash)) records.entries.set(entry.hash, entry);
     }
     const list = [...roster.members].sort().join(' ');

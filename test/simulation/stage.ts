@@ -30,6 +30,8 @@ export interface Records {
   readonly asked: Set<DeviceId>;
   /** Every ADD by a device in Mallory's hands. */
   readonly additions: { readonly entry: Entry; readonly device: DeviceId }[];
+  /** Those among them to which the added device has not consented. */
+  readonly pressed: Set<EntryHash>;
   /** Every revocation that a person made, and what the revoking device held then. */
   readonly revocations: Map<EntryHash, { readonly target: DeviceId; readonly held: ReadonlySet<string> }>;
   /** Everything that anybody signed, and that got anywhere. */

@@ -190,6 +190,20 @@ export function createTraitors(stage: Stage) {
     }
   }
 
+  /** An ADD of a device that has consented to nothing. */
+  function press(device: SimDevice, to: SimDevice): void {
+    const { membership } = device;
+    if (membership === undefined) return;
+    const other = seeded.pick([...stolen, ...stage.spares, ...devices]);
+    if (other === device) return;
+    const body = additionBody(membership, device.founder, other.founder, seeded.bytes(32));
+    const consented = seeded.chance(0.5) ? { consent: seeded.bytes(64) } : { transcript: seeded.bytes(32) };
+    const last = lastEntry(membership, device.party.id);
+    const entry = forge(device, membership, last, { ...body, ...consented } as Body);
+    records.pressed.add(entry.hash);
+    slip(device, to, [entry]);
+  }
+
   /** A fresh device of hers, added by one that she has. */
   async function addAccomplice(device: SimDevice): Promise<void> {
     const { membership } = device;
@@ -265,6 +279,7 @@ export function createTraitors(stage: Stage) {
         write: 7,
         fork: 6,
         accomplice: 3,
+        press: 3,
         slipOld: 6,
         notice: 6,
         again: 12,
@@ -282,6 +297,8 @@ export function createTraitors(stage: Stage) {
           return fork(device);
         case 'accomplice':
           return addAccomplice(device);
+        case 'press':
+          return press(device, to);
         case 'slipOld':
           return slip(device, to, old(1 + seeded.below(3)));
         case 'notice':

@@ -12,6 +12,7 @@ import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { pairContext } from '../../src/entities/pair-keys.ts';
+import type { EntryHash } from '../../src/entities/roster/entry.ts';
 import { decodeEnvelope } from '../../src/entities/wire/envelope.ts';
 import { decodeCore, decodeParcel } from '../../src/entities/wire/parcel.ts';
 import type { Delivery } from '../../src/usecases/messaging/outbox.ts';
@@ -106,6 +107,7 @@ class World implements Stage {
   readonly records = {
     asked: new Set<DeviceId>(),
     additions: [],
+    pressed: new Set<EntryHash>(),
     revocations: new Map(),
     entries: new Map(),
     names: new Set<string>(),

@@ -31,10 +31,11 @@ export function ask(
   question: string,
   { hidden = false, from = process.stdin, isWhole = () => true }: Asking = {},
 ): Question {
-  process.stderr.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const output = hidden ? nowhere : process.stderr;
   const lines = createInterface({ input: from, output, terminal: true, historySize: 0 });
+  // Not before the terminal has stopped to show what is typed: somebody may be quick.
+  process.stderr.write(question);
   const typed: string[] = [];
   let answered = false;
   const answer = new Promise<string | undefined>((resolve) => {
@@ -44,8 +45,9 @@ export function ask(
       const text = typed.join('\n');
       if (!isWhole(text)) return;
       answered = true;
-      lines.close();
+      // First, because closing says so at once, to the listener below.
       resolve(text);
+      lines.close();
     });
     lines.once('SIGINT', () => lines.close());
     lines.once('close', () => {

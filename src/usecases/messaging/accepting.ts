@@ -41,6 +41,8 @@ export interface Accepting {
   send(request: SendRequest): Promise<Result<Receipt, SendRefusal>>;
   /** How a message stands; also how it ended, for a week. */
   delivery(id: Uint8Array): Promise<Receipt | undefined>;
+  /** How messages ended in the last week, the oldest first. */
+  ended(): Promise<readonly (Receipt & { readonly sentAt: number })[]>;
   receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt;
   /** Gives numbers to all that was asked for since the last commit began. */
   acceptGathered(): void;
@@ -125,6 +127,19 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
   return {
     delivery,
     receiptOf,
+
+    async ended() {
+      // Looked at first: what is written down meanwhile is then seen twice rather than not at all.
+      const unwritten = outbox.over().flatMap((to) => {
+        const [first] = to;
+        if (first === undefined) return [];
+        const { id, sentAt } = first.message;
+        return [{ ...receiptOf(id, to), sentAt }];
+      });
+      const all = new Map(unwritten.map((receipt) => [toHex(receipt.id), receipt]));
+      for (const receipt of await ended.all()) all.set(toHex(receipt.id), receipt);
+      return [...all.values()].sort((a, b) => a.sentAt - b.sentAt);
+    },
 
     async send(request) {
       const draft = draftOf(request);

@@ -75,8 +75,7 @@ export interface Messenger {
   send: Accepting['send'];
   cancel(id: Uint8Array): Promise<Result<Receipt, 'unknown-message'>>;
   delivery: Accepting['delivery'];
-  /** How messages ended in the last week, the oldest first. */
-  ended(): Promise<readonly (Receipt & { readonly sentAt: number })[]>;
+  ended: Accepting['ended'];
   /** What still waits. */
   outbox(): readonly (Receipt & { readonly sentAt: number })[];
   readonly inbox: Pick<Inbox, 'cursor' | 'read' | 'move' | 'forgetCursor' | 'sweep'>;
@@ -253,7 +252,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   return {
     send: accepting.send,
     delivery: accepting.delivery,
-    ended: ended.all,
+    ended: accepting.ended,
     async cancel(id) {
       const addressees = outbox.cancel(id);
       if (addressees.length === 0) {

@@ -75,6 +75,8 @@ export interface Outbox {
   abandon(peer: Peer): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
+  /** By message, what is over for everybody, but is not written down as ended yet: a lot ends as a whole. */
+  over(): readonly (readonly Addressee[])[];
   load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
 }
 
@@ -402,6 +404,8 @@ export function createOutbox(office: Office): Outbox {
     },
 
     find: (id) => byMessage.get(toHex(id)) ?? [],
+
+    over: () => [...byMessage.values()].filter((to) => to.every((addressee) => addressee.over)),
 
     open: () => [...byMessage.values()].flat().filter((addressee) => !addressee.over),
 

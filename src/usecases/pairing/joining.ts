@@ -9,6 +9,8 @@
  *
  * Each of the three is one record and one packet that is repeated as it is. Whatever happens in between, the
  * program starts again from there.
+ *
+ * Long, because it is one protocol seen from one side, and reads best in the order in which it happens.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
 import type { Hash, Mac } from '../../entities/crypto.ts';
@@ -341,17 +343,21 @@ export function createJoining(parts: JoiningParts): Joining {
    */
   function gather<Step extends 4 | 6>(
     now: HeldJoin,
-    { body }: PairingEnvelope,
+    envelope: PairingEnvelope,
     step: Step,
     isGood: (part: Extract<FourthMessage | SixthMessage, { readonly step: Step }>) => boolean,
   ): Extract<FourthMessage | SixthMessage, { readonly step: Step }>[] | undefined {
     type Part = Extract<FourthMessage | SixthMessage, { readonly step: Step }>;
+    const { body } = envelope;
     const name = toHex(hash(body));
     if (now.read.has(name)) return undefined;
     const opened = now.session.open(step, body);
     if ('refused' in opened) {
-      if (opened.refused === 'undecryptable' && now.gathered.size > 0) startOver(now);
-      else unread(opened.refused);
+      if (opened.refused === 'undecryptable' && now.gathered.size > 0) {
+        startOver(now);
+        return gather(now, envelope, step, isGood);
+      }
+      unread(opened.refused);
       return undefined;
     }
     const part = opened.ok.message as Part;

@@ -18,6 +18,8 @@ interface Situation {
   readonly lastHeard?: number;
   readonly waiting?: number;
   readonly files?: MeshError;
+  /** A second client takes the place of the first, and the check is not told of it before. */
+  readonly takesOver?: boolean;
 }
 
 async function checksIn({
@@ -27,6 +29,7 @@ async function checksIn({
   lastHeard,
   waiting = 0,
   files,
+  takesOver = false,
 }: Situation) {
   // Time passes quickly, so that nobody waits for what does not come.
   const quick = {
@@ -52,8 +55,8 @@ async function checksIn({
       async files() {
         if (files !== undefined) throw files;
       },
-      oneSessionPerLogin: async () => true,
-      secondClient: async () => broker.transport(PHONE),
+      oneSessionPerLogin: async () => !takesOver,
+      secondClient: async () => broker.transport(SELF),
     },
     membership: () => ({
       log: new Map([['entry', { createdAt: signedAt }]]),
@@ -63,9 +66,10 @@ async function checksIn({
   };
   const checks: Check[] = [];
   for await (const check of examine(ports)) checks.push(check);
+  const connected = line.state().broker !== undefined;
   await line.close();
   const failed = checks.filter(({ ok }) => !ok).map(({ check }) => check);
-  return { checks, failed: failed.filter((check) => check !== 'packet-limit'), all: failed, seen };
+  return { checks, failed: failed.filter((check) => check !== 'packet-limit'), all: failed, seen, connected };
 }
 
 test('what goes to the broker for a check is seen by nobody else, and a small limit is found', async () => {
@@ -98,4 +102,13 @@ test('files that are open to others are told of with what to do', async () => {
   const { failed, checks } = await checksIn({ files });
   expect(failed).toEqual(['permissions']);
   expect(checks.find(({ check }) => check === 'permissions')?.hint).toBe(files.hint);
+});
+
+test('where a second client takes the place of the first, the check notices and gives it back', async () => {
+  const { checks, connected } = await checksIn({ takesOver: true });
+  expect(checks.find(({ check }) => check === 'offline-queue')).toMatchObject({
+    ok: true,
+    detail: expect.stringContaining('not looked at'),
+  });
+  expect(connected).toBe(true);
 });

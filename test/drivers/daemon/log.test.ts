@@ -63,10 +63,12 @@ test.each([true, false])('nor does one that lies deep, or in a text (terminal: %
 });
 
 test('what stands in the message itself is searched too', () => {
-  let text = '';
-  const log = createLog('info', { isTerminal: false, write: (line) => void (text += line) });
+  const lines: string[] = [];
+  const log = createLog('info', { isTerminal: false, write: (line) => lines.push(line) });
   log.error({}, 'mesh://join#canary-7f3a is no good, nor is ws://canary-7f3a@x');
-  expect(JSON.parse(text)).toMatchObject({ msg: 'mesh://join#[secret] is no good, nor is ws://[secret]@x' });
+  expect(JSON.parse(lines.join(''))).toMatchObject({
+    msg: 'mesh://join#[secret] is no good, nor is ws://[secret]@x',
+  });
 });
 
 test('an error, or nothing, where that is asked for', () => {

@@ -62,3 +62,25 @@ describe('the number of the next lot', () => {
     expect(lastLot([], [])).toBe(0);
   });
 });
+
+it('tells of what is over though its number still waits for an answer, and of nothing twice', async () => {
+  const rig = await Rig.met();
+  rig.post.disconnect(rig.phone.id);
+  const kept = await rig.send(rig.laptop, rig.phone, 'goes out');
+  await rig.pass(1000);
+  const { messenger } = rig.laptop;
+  const endings = async (): Promise<string[][]> =>
+    (await messenger.ended()).map(({ to }) => to.map(({ state }) => state));
+  expect(await endings()).toEqual([]);
+  const sending = messenger.send({ to: [rig.phone.id], payload: new Uint8Array(1), ttl: 60_000 });
+  await rig.settle();
+  await sending;
+  await rig.pass(3 * 60_000);
+  // Numbered behind one that nobody has answered for, so its lot is not over yet.
+  expect(messenger.outbox()).toHaveLength(1);
+  expect(await endings()).toEqual([['expired']]);
+  rig.post.connect(rig.phone.id, true);
+  await rig.pass(60 * 60_000);
+  expect(await rig.states(rig.laptop, kept)).toEqual(['delivered']);
+  expect((await endings()).flat().sort()).toEqual(['delivered', 'expired']);
+});

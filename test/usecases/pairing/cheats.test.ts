@@ -1,10 +1,13 @@
 /** One of the two has the link, the session and all keys that belong to it, and lies. */
 import { describe, expect, it } from 'vitest';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import type { DeviceId } from '../../../src/entities/device-id.ts';
 import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import { bundleSignable, type PairingMessage } from '../../../src/entities/pairing/messages.ts';
+import { attachSignature, composeGenesis } from '../../../src/entities/roster/compose.ts';
 import type { Account } from '../../../src/usecases/ports/engine.ts';
+import { realRandomness } from '../../randomness.ts';
 import type { Cheat } from './cheating-engine.ts';
 import { type Device, expectMarried, MINUTE, PairingRig, SECOND } from './rig.ts';
 
@@ -104,6 +107,19 @@ describe('an inviter whom a newcomer cheats', () => {
     });
   }
 
+  it('adds nobody who signs with another key than that of its id', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    const other = (await loadEngine(realRandomness)).createAccount();
+    phone.cheat = ofStep(1, (first) => {
+      const keys = { signing: other.keys.signing, agreement: first.keys.agreement };
+      return resigned(laptop.id, { ...first, keys }, other);
+    });
+    await rig.drive(laptop, phone, await rig.invite(laptop));
+    other.dispose();
+    expect(laptop.news.at(-1)).toMatchObject({ what: 'ended', reason: 'malformed' });
+    expect(phone.codes).toEqual([]);
+  });
+
   it('adds nobody where a name was put in behind the back of the newcomer', async () => {
     const [rig, laptop, phone] = await laptopAndPhone();
     const link = await rig.invite(laptop);
@@ -179,6 +195,19 @@ describe('a newcomer whom an inviter cheats', () => {
     laptop.cheat = ofStep(4, (one) => ({ ...one, entries: foreign }));
     await rig.drive(laptop, phone, await rig.invite(laptop));
     expect(phone.result).toEqual({ refused: 'pairing-failed' });
+  });
+
+  it('does not consent to another mesh of the same inviter', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    laptop.cheat = ofStep(4, (one, account) => {
+      const salt = new Uint8Array(32);
+      const body = { kind: 'genesis', keys: laptop.party.keys, name: undefined, salt } as const;
+      const draft = composeGenesis(hash, laptop.id, body, 0);
+      return { ...one, entries: [attachSignature(hash, draft, account.sign(draft.signable)).bytes] };
+    });
+    await rig.drive(laptop, phone, await rig.invite(laptop));
+    expect(phone.result).toEqual({ refused: 'pairing-failed' });
+    expect(rig.steps(phone, laptop)).not.toContain(5);
   });
 });
 

@@ -303,10 +303,13 @@ describe('an invite', () => {
   });
 
   it('may be cancelled as often as one likes', async () => {
-    const [rig, laptop] = await three();
+    const [rig, laptop, phone] = await three();
     for (let i = 0; i < 20; i++) {
-      await rig.invite(laptop);
+      const link = await rig.invite(laptop);
+      // Also while somebody uses it: it is this end's own person who cancels.
+      if (i < 4) await rig.meet(laptop, phone, link);
       await rig.during(laptop.inviting.cancel());
+      await rig.pass(SECOND);
     }
     laptop.crash();
     expect(await laptop.withStore(async (keystore) => keystore.keys('invite').length)).toBe(16);

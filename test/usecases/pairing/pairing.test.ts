@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../../src/entities/bytes.ts';
+import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { toHex, uint32 } from '../../../src/entities/bytes.ts';
 import { fingerprint } from '../../../src/entities/device-id.ts';
+import type { EntryHash } from '../../../src/entities/roster/entry.ts';
 import { Secret } from '../../../src/entities/secret.ts';
 import { utf8 } from '../../../src/entities/text.ts';
 import { BROKER, type Device, expectMarried, MINUTE, PairingRig, SECOND } from './rig.ts';
+
+const { hash } = nodePrimitives;
 
 async function laptopAndPhone(): Promise<[rig: PairingRig, laptop: Device, phone: Device]> {
   const rig = await PairingRig.make("Alice's laptop", "Alice's phone");
@@ -154,4 +158,28 @@ describe('two devices that pair', () => {
     expect(parts).toBeGreaterThan(4);
     expect(await expectMarried(laptop, phone)).toBeUndefined();
   });
+
+  it('bring a long log across where more of it was lost than a ratchet waits for', async () => {
+    const [rig, laptop, phone] = await laptopAndPhone();
+    const link = await rig.invite(laptop);
+    const code = await rig.meet(laptop, phone, link);
+    const [applied] = laptop.log.membership().log.keys();
+    if (applied === undefined) throw new Error('an empty log');
+    for (let i = 0; i < 100; i++) {
+      const heads = Array.from({ length: 512 }, (_, j) => toHex(hash(uint32(i), uint32(j))) as EntryHash);
+      laptop.log.write({ kind: 'confirm', applied: [applied], heads });
+    }
+    // All but the last four are lost the first time.
+    const parts: number[] = [];
+    rig.post.fate = (packet) => {
+      if (rig.message(packet).step !== 4) return 'deliver';
+      parts.push(parts.length);
+      return parts.length <= 46 ? 'drop' : 'deliver';
+    };
+    await rig.during(laptop.inviting.approve(code));
+    await rig.pass(MINUTE);
+    expect(await expectMarried(laptop, phone)).toBeUndefined();
+    // Sent twice, and no more was needed.
+    expect(parts.length).toBe(100);
+  }, 60_000);
 });
