@@ -1,18 +1,29 @@
 /**
- * `npm run bench [-- --json] [--only WORD]`: one table, each figure beside its reference from the same run. Medians
- * over rounds; rounds of a row and its reference take turns, so a noisy machine hits both alike.
+ * `npm run bench [-- --json] [--only WORD] [--minute]`: one table, each figure beside its reference from the same run. Medians
+ * over rounds; rounds of a row and its reference take turns, so a noisy machine hits both alike. `--minute` watches the idle daemon
+ * for that long, instead of ten seconds.
  */
 import { parseArgs } from 'node:util';
+import { commandRows } from './commands.ts';
 import { engineRows } from './engine.ts';
 import { print, type Row } from './rows.ts';
 import { storeRows } from './store.ts';
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    minute: { type: 'boolean', default: false },
+  },
 });
 
+const groups = {
+  engine: engineRows,
+  store: storeRows,
+  commands: () => commandRows({ idleSeconds: values.minute ? 60 : 10 }),
+};
 const rows: Row[] = [];
-for (const [name, measure] of Object.entries({ engine: engineRows, store: storeRows })) {
+for (const [name, measure] of Object.entries(groups)) {
   if (values.only !== undefined && !name.includes(values.only)) continue;
   rows.push(...(await measure()));
 }

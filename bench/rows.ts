@@ -1,12 +1,14 @@
 /** A figure of the table, and how figures are taken. */
 export interface Row {
   readonly name: string;
-  readonly unit: 'µs' | 'ms' | '/s';
+  readonly unit: 'µs' | 'ms' | '/s' | 'MB' | '%';
   readonly median: number;
   readonly min: number;
   readonly max: number;
   /** What the figure is held against, measured in the same run, and their ratio. */
   readonly reference?: { readonly name: string; readonly ratio: number };
+  /** What is aimed at: the most that the ratio may be, or the median where there is no reference. */
+  readonly most?: number;
 }
 
 /** Microseconds that `work` takes for each of its `repeats`. */
@@ -61,10 +63,12 @@ export function print(rows: readonly Row[], json: boolean): void {
   console.log(
     `${'figure'.padEnd(width)} ${'median'.padStart(10)} ${'min'.padStart(10)} ${'max'.padStart(10)}`,
   );
-  for (const { name, unit, median, min, max, reference } of rows) {
+  for (const { name, unit, median, min, max, reference, most } of rows) {
     const beside = reference === undefined ? '' : `   ${reference.ratio.toFixed(2)} × ${reference.name}`;
+    const aim =
+      most === undefined ? '' : `   (aim: at most ${most}${reference === undefined ? ` ${unit}` : ' ×'})`;
     console.log(
-      `${name.padEnd(width)} ${figure(median)} ${figure(min)} ${figure(max)} ${unit.padEnd(3)}${beside}`,
+      `${name.padEnd(width)} ${figure(median)} ${figure(min)} ${figure(max)} ${unit.padEnd(3)}${beside}${aim}`,
     );
   }
 }

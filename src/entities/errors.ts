@@ -346,7 +346,7 @@ export const explanations = {
     'a service cannot be asked for a passphrase',
     'add a key file with "mesh key add key-file FILE", and give it with --key-file',
   ),
-  'service-unsupported': failed('there is no systemd here to look after the daemon', '{instead}'),
+  'service-unsupported': failed('there is no systemd here to look after the daemon', 'instead: {instead}'),
   'service-path-unusable': usage(
     'the path {path} cannot stand in a systemd unit',
     'choose one without line breaks and other control characters',

@@ -114,6 +114,7 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
     ],
   ],
   ['keys', [{ kind: 'keys', keys }]],
+  ['wanted', [{ kind: 'wanted', hashes: [filled(32, 1), filled(32, 2)] }]],
   ['entries', [{ kind: 'entries', entries: [filled(3, 1), new Uint8Array(0)] }]],
   ['several items at once', [hello, { kind: 'keys', keys: keys.slice(0, 2) }, ack, batch]],
 ];
@@ -257,6 +258,8 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
   ['hello with a head at a negative place', aHello({ heads: arr(aHead({ sequence: head(1, 0) })) })],
   ['hello with fewer than no keys', aHello({ keysLeft: head(1, 0) })],
   ['keys with one item more', one(num(4), arr(bin(keys[0] ?? raw())), nil)],
+  ['a wanted hash of 31 bytes', one(num(6), arr(bin(filled(31, 1))))],
+  ['513 wanted hashes', one(num(6), times(513, bin(filled(32, 1))))],
   ['513 entries', one(num(5), times(513, bin(raw(1))))],
   ['entries that are no bytes', one(num(5), arr(num(1)))],
 ];
@@ -286,7 +289,7 @@ const REFUSED: readonly (readonly [title: string, text: Raw, refused: string])[]
 
 /** Kinds that a later version may send: passed over, or refused one by one, and the rest of the parcel counts. */
 const UNKNOWN: readonly (readonly [title: string, text: Raw])[] = [
-  ['an item of a kind from the future', one(num(6), txt('whatever'))],
+  ['an item of a kind from the future', one(num(77), txt('whatever'))],
   [
     'a record of a kind from the future',
     aBatch({ records: arr(arr(num(0)), arr(num(3), nil), arr(num(0))) }),

@@ -21,14 +21,25 @@ export function embeddedAddress(text: string): EmbeddedAddress {
   return { host, port };
 }
 
+/** How to make the other choice, as a person would type it. */
+export interface Ways {
+  readonly open: string;
+  readonly close: string;
+}
+
+const OPTIONS: Ways = {
+  open: '--embedded-broker 0.0.0.0',
+  close: `--embedded-broker ${DEFAULT_ADDRESS}`,
+};
+
 /** For people: who can reach it, and how to change that. Takes what `announcement` gives. */
-export function describeEmbedded({ address, invite, tls }: JsonObject): string {
+export function describeEmbedded({ address, invite, tls }: JsonObject, ways: Ways = OPTIONS): string {
   if (tls !== true) {
-    return `embedded broker on ${address}, for this machine only; "--embedded-broker 0.0.0.0" opens it to the network`;
+    return `embedded broker on ${address}, for this machine only; "${ways.open}" opens it to the network`;
   }
   const named =
     invite === null
       ? 'this machine has no address in a network now, so an invite cannot name it'
       : `an invite will name ${invite}`;
-  return `embedded broker on ${address}, open to the network with TLS and logins; ${named}. "--embedded-broker ${DEFAULT_ADDRESS}" keeps it to this machine`;
+  return `embedded broker on ${address}, open to the network with TLS and logins; ${named}. "${ways.close}" keeps it to this machine`;
 }

@@ -8,7 +8,7 @@ export interface Interruption {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The first signal is told of; a second one ends the process. */
-export function watchInterruption(): Interruption {
+export function watchInterruption(signals: readonly NodeJS.Signals[] = SIGNALS): Interruption {
   let tell: (what: 'interrupted') => void = () => undefined;
   const came = new Promise<'interrupted'>((resolve) => {
     tell = resolve;
@@ -18,8 +18,8 @@ export function watchInterruption(): Interruption {
     tell('interrupted');
   };
   const stop = (): void => {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
   return { came, stop };
 }

@@ -45,4 +45,6 @@ process.stdout.on('error', (error) => {
   // A reader that went away is told of where something is written.
   if (errorCode(error) !== 'EPIPE') throw error;
 });
+// Where nobody reads the log, writing of it in the log would never end.
+process.stderr.on('error', () => undefined);
 process.exit(await main(process.argv));

@@ -6,6 +6,8 @@ type Define = (program: Command, run: Run) => void;
 
 /** Each in a file of its own, which is read when its name is among the words, or when help is wanted. */
 const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
+  start: async () => (await import('./commands/start.ts')).defineStart,
+  demo: async () => (await import('./commands/demo.ts')).defineDemo,
   init: async () => (await import('./commands/init.ts')).defineInit,
   up: async () => (await import('./commands/up.ts')).defineUp,
   invite: async () => (await import('./commands/invite.ts')).defineInvite,

@@ -70,7 +70,7 @@ async function socketAppears(home: string, limit: number): Promise<void> {
   }
 }
 
-interface Reached {
+export interface Reached {
   readonly link: Link;
   /** True once this command has given the store to a daemon. */
   given(): boolean;
@@ -87,7 +87,8 @@ async function reach(invocation: Invocation): Promise<Reached> {
   return host;
 }
 
-async function connect(home: string): Promise<Reached | undefined> {
+/** To whoever serves the socket of this home, if anybody does. */
+export async function connect(home: string): Promise<Reached | undefined> {
   const channel = await connectSocket(home);
   if (channel === undefined) return undefined;
   const handlers = new Map<string, (params: JsonObject) => void>();

@@ -99,6 +99,14 @@ export async function chooseUnlockSecret(invocation: Invocation): Promise<NewUnl
   return keyFileAt(defaultKeyFile(invocation.home));
 }
 
+/** The same call for somebody who is not to be asked: where nothing else was named, a key file at its usual place. */
+export function withoutQuestions(invocation: Invocation): Invocation {
+  const { keyFile, passphraseFile } = named(invocation);
+  if (keyFile !== undefined || passphraseFile !== undefined || credentials() !== undefined) return invocation;
+  const options = { ...invocation.options, keyFile: defaultKeyFile(invocation.home) };
+  return { ...invocation, options };
+}
+
 export async function keyFileAt(path: string): Promise<NewUnlockSecret> {
   if (await exists(path)) return { unlock: await readKeyFile(path), made: undefined };
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });

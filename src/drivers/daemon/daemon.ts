@@ -15,6 +15,10 @@ const STOP_LIMIT = 1800;
 
 export interface DaemonOptions extends Pick<ComposeOptions, 'home' | 'unlock' | 'embeddedBroker'> {
   readonly log: Log;
+  /** The embedded broker is for where no other one is set, and nothing is said where one is. */
+  readonly embeddedIfNone?: boolean;
+  /** Ends the daemon as a signal would. */
+  readonly stopped?: Promise<unknown>;
   /** Says to people and scripts what happens. */
   readonly tell: (event: JsonObject) => void;
   /** Opens the store, waiting for whoever has it. */
@@ -26,6 +30,8 @@ export async function runDaemon({
   home,
   unlock,
   embeddedBroker,
+  embeddedIfNone = false,
+  stopped,
   log,
   tell,
   obtain,
@@ -48,6 +54,7 @@ export async function runDaemon({
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  void stopped?.then(() => end(ExitStatus.done));
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
 
@@ -77,7 +84,7 @@ export async function runDaemon({
       await release(0);
       throw new MeshError('broker-url-missing');
     }
-    if (embeddedBroker !== undefined && embedded === undefined) {
+    if (embeddedBroker !== undefined && embedded === undefined && !embeddedIfNone) {
       log.warn(
         { broker },
         'a broker is set, so the embedded one is not started; see "mesh config get broker"',

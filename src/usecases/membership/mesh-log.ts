@@ -3,10 +3,11 @@
  * here. What an entry changes, and the confirmation that it asks for, are in the commit that holds the entry.
  */
 import type { Hash } from '../../entities/crypto.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
 import type { Party } from '../../entities/pair-keys.ts';
 import { type Admission, type AdmissionStep, admit } from '../../entities/roster/admission.ts';
 import { attachSignature, compose, confirmations } from '../../entities/roster/compose.ts';
-import type { Body, Entry } from '../../entities/roster/entry.ts';
+import type { Body, Entry, EntryHash } from '../../entities/roster/entry.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import type { Head, Roster } from '../../entities/roster/roster.ts';
 import type { VerifySignature } from '../../entities/roster/signing.ts';
@@ -25,8 +26,8 @@ export interface MeshLog {
    * older state. What it wrote now would fork its own chain.
    */
   isBehind(): boolean;
-  /** A peer showed what it holds, the end of this device's own chain among it. */
-  sawHeads(heads: readonly Head[]): void;
+  /** A member showed what it holds, the end of this device's own chain among it. */
+  sawHeads(by: DeviceId, heads: readonly Head[]): void;
 }
 
 export interface MeshLogParts {
@@ -55,8 +56,11 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
   const { engine, hash, clock, self, account, cycle, grown } = parts;
   const context = { hash, self: self.id, verify: verifier(engine) };
   let current = parts.membership;
-  /** Ends of the own chain that others hold and this device does not. */
-  let ownElsewhere: readonly Head[] = [];
+  /**
+   * Ends of the own chain that others hold and this device does not, and who says so. That is a claim: it goes with
+   * whoever made it, or one that is removed could keep this device from ever writing again.
+   */
+  let ownElsewhere: readonly { readonly hash: EntryHash; readonly by: DeviceId }[] = [];
   /** A life that ended while it was behind may have left something unconfirmed. */
   let confirmed = false;
   /** This device was a member when it took over what is not confirmed yet. */
@@ -77,7 +81,8 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
     // The pool may have changed though nothing was admitted.
     if (step.admitted.length === 0) current = step.membership;
     else keep(step);
-    ownElsewhere = ownElsewhere.filter((head) => !current.log.has(head.hash));
+    const { members } = current.roster;
+    ownElsewhere = ownElsewhere.filter((head) => !current.log.has(head.hash) && members.has(head.by));
     if (step.admitted.length > 0) {
       confirmed = false;
       if (before.members.has(self.id)) tookAsMember = true;
@@ -121,10 +126,11 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
       return entry;
     },
     isBehind: () => ownElsewhere.length > 0,
-    sawHeads(heads) {
-      for (const head of heads) {
-        if (head.author !== self.id || current.log.has(head.hash)) continue;
-        if (!ownElsewhere.some((known) => known.hash === head.hash)) ownElsewhere = [...ownElsewhere, head];
+    sawHeads(by, heads) {
+      for (const { author, hash: head } of heads) {
+        if (author !== self.id || current.log.has(head) || !current.roster.members.has(by)) continue;
+        if (ownElsewhere.some((known) => known.hash === head && known.by === by)) continue;
+        ownElsewhere = [...ownElsewhere, { hash: head, by }];
       }
       confirm();
     },

@@ -141,7 +141,7 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
         // Signers of other kinds are for later versions.
         return author === undefined || hash === undefined ? [] : [{ author, sequence: mark.sequence, hash }];
       });
-      log.sawHeads(theirs);
+      log.sawHeads(peer.id, theirs);
       met(peer.id);
       const membership = log.membership();
       queueFor(peer, missing(membership, theirs));

@@ -160,6 +160,7 @@ export const anyItem: Arbitrary<Item> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('keys' as const), keys }),
   fc.record({ kind: fc.constant('entries' as const), entries: fc.array(upTo(50), { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('wanted' as const), hashes: fc.array(bytes(32), { maxLength: 5 }) }),
 );
 
 export const anyParcel: Arbitrary<Parcel> = fc.record({

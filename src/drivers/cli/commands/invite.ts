@@ -60,7 +60,7 @@ async function invite(invocation: Invocation, options: InviteOptions): Promise<E
           : // Whoever had the store ended; the invite lives on with the next one.
             await link.call('invite.watch', { inviteId });
       if (!isObject(answer)) throw new Error('an invite was answered with something else');
-      if (inviteId === undefined) await show(invocation, answer, options);
+      if (inviteId === undefined) await showInvite(invocation, answer, options);
       inviteId = answer.inviteId;
       if (options.wait) await attend({ invocation, link, news, answer, interruption });
     });
@@ -70,10 +70,10 @@ async function invite(invocation: Invocation, options: InviteOptions): Promise<E
   return ExitStatus.done;
 }
 
-async function show(
+export async function showInvite(
   { out, json }: Invocation,
   { link, inviteId, expiresAt, fingerprint, brokerLogin }: JsonObject,
-  { shareBrokerLogin }: InviteOptions,
+  { shareBrokerLogin }: Pick<InviteOptions, 'shareBrokerLogin'> = {},
 ): Promise<void> {
   const text = String(link);
   const onScreen = !json && process.stdout.isTTY === true;
@@ -111,12 +111,12 @@ async function forScreen(link: string, expiresAt: Json | undefined, fingerprint:
   ].join('\n');
 }
 
-interface News {
+export interface News {
   next(): Promise<JsonObject>;
 }
 
 /** What is told of the invite, in order. */
-function newsOf(link: Link): News {
+export function newsOf(link: Link): News {
   const come: JsonObject[] = [];
   let wake: () => void = () => undefined;
   link.on('invite', (event) => {
@@ -136,12 +136,14 @@ function newsOf(link: Link): News {
   };
 }
 
-interface Attendance {
+export interface Attendance {
   readonly invocation: Invocation;
   readonly link: Link;
   readonly news: News;
   readonly answer: JsonObject;
-  readonly interruption: Interruption;
+  readonly interruption: Pick<Interruption, 'came'>;
+  /** How the person is asked for the code, where there is one to ask. */
+  readonly askPerson?: (text: string) => Question;
 }
 
 type Step =
@@ -151,7 +153,14 @@ type Step =
   | { readonly what: 'malformed' };
 
 /** Until somebody has joined. Throws how it ended otherwise. */
-async function attend({ invocation, link, news, answer, interruption }: Attendance): Promise<void> {
+export async function attend({
+  invocation,
+  link,
+  news,
+  answer,
+  interruption,
+  askPerson = ask,
+}: Attendance): Promise<void> {
   const { out } = invocation;
   const { inviteId } = answer;
   let requestId: Json | undefined;
@@ -162,7 +171,7 @@ async function attend({ invocation, link, news, answer, interruption }: Attendan
   let coming = nextNews();
 
   function askForCode(text: string): void {
-    question = ask(text);
+    question = askPerson(text);
     typed = question.answer.then((code) => ({ what: 'typed', code }));
   }
 
