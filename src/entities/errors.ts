@@ -156,6 +156,10 @@ export const explanations = {
     'somebody has to agree to this, and there is no terminal to ask at',
     'look at what it does, then give --yes',
   ),
+  'demo-failed': failed(
+    'the demo did not come to its end ({detail})',
+    'nothing of it is left; "mesh demo --json" shows each step',
+  ),
   'answer-no': refused('nothing was done, because nobody said yes', 'call again, and answer with "y"'),
   'invites-paused': refused(
     'three pairings have failed within ten minutes',

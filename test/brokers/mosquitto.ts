@@ -11,9 +11,11 @@ import { join } from 'node:path';
 import type { KeyAndCertificate } from './certificates.ts';
 import { eventually, freePort } from './loopback.ts';
 
-const PROGRAM = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'].find(
-  existsSync,
-);
+export const PROGRAM = [
+  '/usr/sbin/mosquitto',
+  '/usr/local/sbin/mosquitto',
+  '/opt/homebrew/sbin/mosquitto',
+].find(existsSync);
 
 export const hasMosquitto = PROGRAM !== undefined;
 export const withoutMosquitto = 'mosquitto is not installed, so nothing here runs against a real broker';

@@ -32,6 +32,8 @@ function environment(extra: Readonly<Record<string, string>>): Record<string, st
 export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words that another program needs in front, to run it elsewhere. */
+  readonly through?: readonly string[];
 }
 
 export class MeshProcess {
@@ -40,8 +42,9 @@ export class MeshProcess {
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], { input, env = {} }: RunOptions = {}) {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env: environment(env) });
+  constructor(args: readonly string[], { input, env = {}, through = [] }: RunOptions = {}) {
+    const [program = '', ...words] = [...through, process.execPath, PROGRAM, ...args];
+    const child = spawn(program, words, { env: environment(env) });
     this.child = child;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
@@ -65,6 +68,10 @@ export class MeshProcess {
       .slice(0, -1)
       .filter((line) => line.startsWith('{'))
       .map((line): Event => JSON.parse(line));
+  }
+
+  get stdout(): string {
+    return this.#stdout;
   }
 
   get stderr(): string {

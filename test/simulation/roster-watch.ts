@@ -59,6 +59,7 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       if (records.pressed.has(entry.hash)) fail(`P1: ${device.name} has taken an ADD without consent`);
       if (!records.entries.has(entry.hash)) records.entries.set(entry.hash, entry);
     }
+    checkAdmission(device, membership);
     const list = [...roster.members].sort().join(' ');
     const before = members.get(digest) ?? list;
     members.set(digest, list);
@@ -74,6 +75,25 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       const forked = devices.find((other) => other.party.id === id);
       if (forked !== undefined && !records.rolledBack.has(forked))
         fail(`${forked.name} has forked its own chain`);
+    }
+  }
+
+  /** Rule 6: what a removed device writes is taken only where something that is held names it, or what follows it. */
+  function checkAdmission(device: SimDevice, { log }: Membership): void {
+    const covered = new Set<string>();
+    for (const { body } of log.values()) {
+      const named = body.kind === 'confirm' ? body.heads : body.kind === 'revoke' ? [body.cut] : [];
+      for (let at of named) {
+        for (; at !== null && !covered.has(at); at = log.get(at)?.previous ?? null) covered.add(at);
+      }
+    }
+    const removed = new Set<DeviceId>();
+    for (const { hash, author, body } of log.values()) {
+      if (removed.has(author.id) && author.id !== device.party.id && !covered.has(hash)) {
+        fail(`P4: ${device.name} has taken what ${nameOf(author.id)} wrote, which it had removed`);
+      }
+      if (body.kind === 'revoke') removed.add(body.target);
+      if (body.kind === 'leave') removed.add(author.id);
     }
   }
 

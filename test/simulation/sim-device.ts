@@ -171,7 +171,7 @@ export class SimDevice {
       await this.#running?.keystore.close();
     } catch (error) {
       // The power may go in the middle of a clean stop too.
-      if (!(error instanceof PowerCut)) throw error;
+      if (!isPowerCut(error)) throw error;
       this.messenger?.abandon();
     }
     this.#gone();
@@ -182,4 +182,10 @@ export class SimDevice {
     this.#running = undefined;
     this.fatal = undefined;
   }
+}
+
+/** Whatever it was wrapped into on its way. */
+export function isPowerCut(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof PowerCut) return true;
+  return false;
 }

@@ -279,7 +279,7 @@ export function createTraitors(stage: Stage) {
         write: 7,
         fork: 6,
         accomplice: 3,
-        press: 3,
+        press: 5,
         slipOld: 6,
         notice: 6,
         again: 12,

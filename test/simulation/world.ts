@@ -24,7 +24,7 @@ import { Mallory, type Packet } from './mallory.ts';
 import { createPeople, type Deed, PEOPLE, type People } from './people.ts';
 import { createRosterWatch, type RosterWatch } from './roster-watch.ts';
 import { Seeded } from './seeded.ts';
-import { SimDevice } from './sim-device.ts';
+import { isPowerCut, SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
 import { createTraitors, type Traitors } from './traitors.ts';
 import { Ledger, WatchedEngine } from './watched-engine.ts';
@@ -213,7 +213,7 @@ class World implements Stage {
     const people = this.#settings.membership !== false;
     const action = this.seeded.weighted({
       ...(people ? PEOPLE : STAY),
-      steal: people && this.stolen.length === 0 ? 0.8 : 0,
+      steal: people && this.stolen.length === 0 ? 1.5 : 0,
       traitor: this.stolen.length > 0 ? 25 : 0,
       send: 40,
       deliver: 60,
@@ -701,11 +701,6 @@ function pairState({ from, to }: Promised): string {
 
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-}
-
-function isPowerCut(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) if (at.name === 'PowerCut') return true;
-  return false;
 }
 
 function describe(error: unknown): string {

@@ -45,7 +45,9 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
   return {
     /** What a removal would do, for people to see before they decide. */
     async 'revoke.preview'(params) {
-      const device = deviceNamed(ports, text(params, 'device'));
+      const name = text(params, 'device');
+      const device = deviceNamed(ports, name);
+      if (device.id === self) throw refusal('device-self', name);
       const { voided, added } = administration.consequences(device.id);
       return { ...about(device), voided: voided.map(about), added: added.map(about) };
     },

@@ -261,6 +261,15 @@ function inviteRefusal(reason: InviteRefusal): MeshError {
 export function joiningMethods(ports: ApiPorts): MethodTable {
   const { hash, clock, self, membership } = ports;
 
+  /** How to end what is under way, and whether somebody wants that. */
+  let underWay: { isUnwanted: boolean; quit: () => void } | undefined;
+
+  function giveUp(attempt: typeof underWay): void {
+    if (attempt === undefined) return;
+    attempt.isUnwanted = true;
+    attempt.quit();
+  }
+
   /** Throws what the link shows to be wrong by itself. */
   function readLink(params: JsonObject): InviteLink {
     const link = parseLink(hash, text(params, 'link'));
@@ -285,21 +294,46 @@ export function joiningMethods(ports: ApiPorts): MethodTable {
         if (event.kind === 'trouble') trouble = event.error.code;
         caller.notify('join', joinNotification(event));
       };
+      const attempt = { isUnwanted: false, quit: (): void => undefined };
+      underWay ??= attempt;
+      caller.onGone(() => giveUp(attempt));
       try {
-        const joined = await ports.join(link, joinOptions(params), told, (quit) => caller.onGone(quit));
+        const joined = await ports.join(link, joinOptions(params), told, (quit) => {
+          attempt.quit = quit;
+          if (attempt.isUnwanted) quit();
+        });
         return { deviceId: self, members: joined.members };
       } catch (error) {
         throw turnedAway(error, trouble, link);
+      } finally {
+        if (underWay === attempt) underWay = undefined;
       }
+    },
+
+    /** The answer to `join` says how that went: it may have been too late. */
+    async 'join.cancel'() {
+      giveUp(underWay);
+      return null;
     },
   };
 }
 
-/** A broker that does not let us in is another matter than one that is not there. */
+/**
+ * A broker that does not let us in is another matter than one that is not there. The inviter's own has a login for
+ * each invite as long as that lives, and an inbox for the first who comes with it.
+ */
 function turnedAway(error: unknown, trouble: ErrorCode | undefined, { broker }: InviteLink): unknown {
-  const wantsLogin = trouble === 'broker-refused-login' || trouble === 'broker-not-authorised';
-  if (!(error instanceof MeshError) || error.code !== 'join-no-broker' || !wantsLogin) return error;
-  return new MeshError(broker.derivedLogin === true ? 'invite-over' : 'join-no-login', {}, error);
+  if (!(error instanceof MeshError) || error.code !== 'join-no-broker') return error;
+  const own = broker.derivedLogin === true;
+  switch (trouble) {
+    case 'broker-refused-login':
+    case 'broker-not-authorised':
+      return new MeshError(own ? 'invite-over' : 'join-no-login', {}, error);
+    case 'broker-refused-subscription':
+      return own ? new MeshError('invite-used', {}, error) : error;
+    default:
+      return error;
+  }
 }
 
 /** Throws `link-…`: whatever the keys in it are, it is a link that no program of ours has made. */

@@ -163,6 +163,8 @@ class Reader {
         this.#pumping = false;
       },
       (error: unknown) => {
+        // Its client has gone, or all of this is being closed: nobody waits for what could not be read.
+        if (this.#stopped) return;
         this.#stopped = true;
         this.#ports.fatal(error);
       },

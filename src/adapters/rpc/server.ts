@@ -67,6 +67,7 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
   const limits = { ...DEFAULT_SERVER_LIMITS, ...given };
   const clients = new Set<Client>();
   let draining = false;
+  let stopped = false;
   let underWay = 0;
   let idle: (() => void)[] = [];
 
@@ -176,6 +177,8 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
 
     #explain(error: unknown): MeshError {
       if (error instanceof MeshError) return error;
+      // All is being closed under it, and its caller was told so already.
+      if (stopped) return new MeshError('daemon-stopping');
       bug(error);
       return new MeshError('bug', { detail: 'a request could not be answered' });
     }
@@ -205,6 +208,7 @@ export function createRpcServer({ methods, clock, bug, limits: given }: RpcServe
     },
     stop() {
       draining = true;
+      stopped = true;
       for (const client of [...clients]) client.dismiss();
       idle = [];
     },

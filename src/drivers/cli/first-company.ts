@@ -2,6 +2,7 @@
  * Invites the first other device into a mesh of one, beside the daemon: a client of its socket like any other. It
  * ends with the first member, and with the daemon.
  */
+import { isObject } from '../../adapters/rpc/protocol.ts';
 import { MeshError } from '../../entities/errors.ts';
 import { attend, newsOf, showInvite } from './commands/invite.ts';
 import type { Invocation } from './invocation.ts';
@@ -18,6 +19,9 @@ export interface FirstCompany {
   end(): Promise<void>;
 }
 
+/** `over` is where nobody is left who could make another one. */
+type Outcome = 'in company' | 'again' | 'over';
+
 export interface CompanyParts {
   readonly invocation: Invocation;
   /** The person wants the whole to end. */
@@ -31,8 +35,8 @@ export function awaitCompany({ invocation, quit }: CompanyParts): FirstCompany {
   const came = new Promise<'interrupted'>((resolve) => {
     interrupt = resolve;
   });
-  let arrive: (what: 'arrived') => void = () => undefined;
-  const arrived = new Promise<'arrived'>((resolve) => {
+  let arrive: (what: 'in company') => void = () => undefined;
+  const arrived = new Promise<'in company'>((resolve) => {
     arrive = resolve;
   });
   let open: Question | undefined;
@@ -54,33 +58,30 @@ export function awaitCompany({ invocation, quit }: CompanyParts): FirstCompany {
     return open;
   }
 
-  /** One invite, to its end. True where another one is wanted. */
-  async function inviteOnce(link: Link): Promise<boolean> {
+  /** One invite, to its end. */
+  async function inviteOnce(link: Link): Promise<Outcome> {
     try {
       const news = newsOf(link);
       const answer = await link.call('invite');
-      if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) {
-        throw new Error('an invite was answered with something else');
-      }
+      if (!isObject(answer)) throw new Error('an invite was answered with something else');
       await showInvite(invocation, answer);
       if (!isTerminal())
         out.note('when a device has used it, "mesh approve --code" with its code lets it in');
       await attend({ invocation, link, news, answer, interruption: { came }, askPerson });
-      out.note('the daemon goes on here, Ctrl-C ends it; "mesh invite" in another terminal brings in more');
-      return false;
+      return 'in company';
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
-      if (isOver || error.code === 'daemon-gone' || error.code === 'daemon-stopping') return false;
+      if (isOver || error.code === 'daemon-gone' || error.code === 'daemon-stopping') return 'over';
       // What is written to nobody cannot be told either.
-      if (error.code === 'output-closed') return false;
+      if (error.code === 'output-closed') return 'over';
       const { code, message, hint } = error;
       out.note(`${message}; ${isTerminal() ? 'nobody was added' : hint}`);
       await out.say({ event: 'invite-ended', code, message, hint });
-      if (!isTerminal()) return false;
+      if (!isTerminal()) return 'over';
       const { answer } = askPerson('press Enter for a new invite (Ctrl-C ends all of it): ');
-      const next = answer.then((line) => line !== undefined);
-      const otherwise = Promise.race([came, arrived, link.broken.catch(() => undefined)]).then(() => false);
-      return await Promise.race([next, otherwise]);
+      const next = answer.then((line) => (line === undefined ? 'over' : 'again'));
+      const broken = link.broken.catch(() => 'over' as const);
+      return await Promise.race([next, came.then(() => 'over' as const), arrived, broken]);
     } finally {
       open?.withdraw();
       open = undefined;
@@ -91,7 +92,10 @@ export function awaitCompany({ invocation, quit }: CompanyParts): FirstCompany {
     const reached = await connect(home);
     if (reached === undefined) return;
     try {
-      while (!isOver && (await inviteOnce(reached.link)));
+      let outcome: Outcome = 'again';
+      while (outcome === 'again' && !isOver) outcome = await inviteOnce(reached.link);
+      if (outcome !== 'in company') return;
+      out.note('the daemon goes on here, Ctrl-C ends it; "mesh invite" in another terminal brings in more');
     } finally {
       await reached.close();
     }
@@ -102,7 +106,7 @@ export function awaitCompany({ invocation, quit }: CompanyParts): FirstCompany {
     if (!(error instanceof MeshError)) throw error;
   });
   return {
-    arrived: () => arrive('arrived'),
+    arrived: () => arrive('in company'),
     async end() {
       isOver = true;
       interrupt('interrupted');

@@ -275,12 +275,24 @@ function serveGuests(guests: Embedded, messenger: Messenger): () => void {
     guests.setInvites(messenger.inviting.logins().map(({ secret }) => inviteLogin(mac, secret)));
   };
   invites();
+  // Each for its own while: what the others say to the removal is a change of the log too.
+  const leaving = new Set<DeviceId>();
+  const members = (): void => {
+    guests.setMembers(new Set([...messenger.log.membership().roster.members, ...leaving]));
+  };
   return messenger.listen((news) => {
     if (news.kind === 'invite') invites();
     if (news.kind !== 'membership') return;
-    const { members } = news.change.now;
-    guests.setMembers(new Set([...members, ...news.change.before.members]));
-    nodeClock.after(LOGIN_GRACE, () => guests.setMembers(messenger.log.membership().roster.members));
+    const { before, now } = news.change;
+    for (const id of before.members) {
+      if (now.members.has(id)) continue;
+      leaving.add(id);
+      nodeClock.after(LOGIN_GRACE, () => {
+        leaving.delete(id);
+        members();
+      });
+    }
+    members();
   });
 }
 

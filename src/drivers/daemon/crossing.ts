@@ -85,7 +85,7 @@ export function createCrossing(parts: JoinParts, closeMesh: () => Promise<void>)
 }
 
 /** What a device that was removed, or is on its way to another mesh, still answers. */
-const ALWAYS = /^(?:hello|handover|status|devices|leave|doctor|join\.look|(?:config|key)\..*)$/;
+const ALWAYS = /^(?:hello|handover|status|devices|leave|doctor|join\.(?:look|cancel)|(?:config|key)\..*)$/;
 
 export function guarded(
   methods: MethodTable,

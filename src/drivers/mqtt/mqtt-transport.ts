@@ -97,6 +97,8 @@ export class MqttTransport implements Transport {
         this.#told = error.code;
         events.disconnected({ error, permanent });
       }
+      // Whoever was told may have had enough.
+      if (this.#closed) return;
       await this.#pause(permanent ? this.#plan.limits.refusedPause : this.#backoff());
     }
   }

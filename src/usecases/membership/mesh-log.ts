@@ -63,6 +63,11 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
   let ownElsewhere: readonly { readonly hash: EntryHash; readonly by: DeviceId }[] = [];
   /** A life that ended while it was behind may have left something unconfirmed. */
   let confirmed = false;
+  /**
+   * A member has shown in this run what it holds. Before that this device cannot know whether it was put back to an
+   * older state, and lets its confirmations wait; what a person writes does not wait.
+   */
+  let isOriented = false;
   /** This device was a member when it took over what is not confirmed yet. */
   let tookAsMember = false;
 
@@ -107,7 +112,7 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
   function confirm(): void {
     const status = current.roster.devices.get(self.id)?.status;
     const owes = status === 'member' || status === 'removed' || tookAsMember;
-    if (confirmed || ownElsewhere.length > 0 || !owes) return;
+    if (confirmed || !isOriented || ownElsewhere.length > 0 || !owes) return;
     for (const body of confirmations(current, self.id)) write(body);
     confirmed = true;
     tookAsMember = false;
@@ -122,11 +127,13 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
     },
     write(body) {
       const entry = write(body);
+      isOriented = true;
       confirm();
       return entry;
     },
     isBehind: () => ownElsewhere.length > 0,
     sawHeads(by, heads) {
+      if (current.roster.members.has(by)) isOriented = true;
       for (const { author, hash: head } of heads) {
         if (author !== self.id || current.log.has(head) || !current.roster.members.has(by)) continue;
         if (ownElsewhere.some((known) => known.hash === head && known.by === by)) continue;

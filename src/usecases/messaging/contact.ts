@@ -37,6 +37,9 @@ const STALL = 10 * SECOND;
 /** Beyond any clock; what claims to have seen more is wrong. Twice as much is still a whole number. */
 const MAX_SERIAL = 2 ** 52;
 const WITHHELD_AFTER = 10 * MINUTE;
+/** A connection may stand for months without a word. */
+const SILENCE = 24 * 60 * MINUTE;
+const SILENCE_WHEN_STALE = 10 * MINUTE;
 
 export interface Contact {
   /** We are connected: everybody is greeted. */
@@ -70,6 +73,11 @@ export interface Contact {
   watch(peer: Peer): void;
   /** Looks for peers whose announced messages do not arrive. */
   checkWithheld(): void;
+  /**
+   * Greets those with whom all has been quiet for long: an idle device would otherwise not hear that it was removed,
+   * or grow stale while it is connected.
+   */
+  breakSilence(): void;
 }
 
 export interface ContactParts {
@@ -79,7 +87,7 @@ export interface ContactParts {
   readonly sealing: Sealing;
   readonly membership: () => Membership;
   /** Made after this, because it greets. */
-  readonly gossip: () => Pick<Gossip, 'onHello'>;
+  readonly gossip: () => Pick<Gossip, 'onHello' | 'isFresh'>;
 }
 
 export function createContact(parts: ContactParts): Contact {
@@ -113,7 +121,10 @@ export function createContact(parts: ContactParts): Contact {
     const nonce = office.randomness(NONCE_BYTES);
     const asked = { nonce, by, cursorThen: peer.cursor, chainThen: chainOf(peer) };
     peer.contact.asked = [asked, ...peer.contact.asked].slice(0, MAX_ASKED);
-    if (by === 'greeting') retryLater(peer);
+    if (by === 'greeting') {
+      peer.contact.greetedAt = clock.elapsed();
+      retryLater(peer);
+    }
     return nonce;
   }
 
@@ -343,6 +354,16 @@ export function createContact(parts: ContactParts): Contact {
     },
 
     watch,
+
+    breakSilence() {
+      if (!office.isOnline()) return;
+      const longest = gossip().isFresh() ? SILENCE : SILENCE_WHEN_STALE;
+      for (const peer of office.peers.values()) {
+        const { cancelRetry, greetedAt } = peer.contact;
+        // Where a try is waiting already, its turn comes by itself.
+        if (cancelRetry === undefined && clock.elapsed() - greetedAt >= longest) greet(peer);
+      }
+    },
 
     checkWithheld() {
       for (const peer of office.peers.values()) {

@@ -203,11 +203,14 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
         const device = now.devices.get(id);
         if (device === undefined || id === office.self.id) continue;
         if (before.devices.get(id)?.status === device.status) continue;
-        const byUs = entries.some(
-          (entry) =>
-            isKind(entry, 'revoke') && entry.body.target === id && entry.author.id === office.self.id,
+        // One that is out itself does not tell anybody any more.
+        const isOurs = entries.some(
+          ({ author, body }) =>
+            body.kind === 'revoke' &&
+            body.target === id &&
+            (author.id === office.self.id || !now.members.has(author.id)),
         );
-        if (device.status === 'left' || (device.status === 'removed' && byUs)) {
+        if (device.status === 'left' || (device.status === 'removed' && isOurs)) {
           due.add(id);
         }
       }

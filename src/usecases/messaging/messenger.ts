@@ -244,6 +244,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       note('running', 'self', () => Math.floor(runningTime()));
       outbox.expire(runningTime());
       contact.checkWithheld();
+      contact.breakSilence();
       if (hasRoom()) contact.roomAgain();
       Promise.all([inbox.sweep(), ended.forget()]).then(keepHouse, fatal);
     });

@@ -109,6 +109,8 @@ export interface Contact {
   lastHeard: number | undefined;
   asked: Question[];
   attempts: number;
+  /** When it was last greeted. */
+  greetedAt: number;
   cancelRetry: (() => void) | undefined;
   requestNonce: Uint8Array | undefined;
   requests: number;
@@ -160,6 +162,7 @@ export function newPeer(
       lastHeard: undefined,
       asked: [],
       attempts: 0,
+      greetedAt: 0,
       cancelRetry: undefined,
       requestNonce: undefined,
       requests: 0,

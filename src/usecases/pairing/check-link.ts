@@ -24,7 +24,7 @@ export function checkLink(
   return now >= link.expiresAt ? 'invite-expired' : undefined;
 }
 
-/** Nobody else was ever in this device's mesh, so that nothing is lost with it. */
+/** Nobody else is in this device's mesh, so that nothing is lost with it. Devices that it removed do not count. */
 export function isAlone({ roster }: Membership): boolean {
-  return roster.devices.size <= 1;
+  return roster.members.size <= 1;
 }

@@ -112,9 +112,10 @@ export function createInviting(parts: InvitingParts): Inviting {
 
   const durable = (): Promise<void> => new Promise((resolve) => cycle.afterwards(resolve));
 
-  /** Whoever has the link hears why it is no good, and the newcomer why it was sent away. */
+  /** Until the next invite, whoever has the link hears why it is no good, and the newcomer why it was sent away. */
   function owesAnswer(invite: HeldInvite): boolean {
-    return invite.state === 'ended' && invite.reason !== 'used' && !book.isExpired(invite);
+    const isOver = invite.state === 'ended' && invite.reason !== 'used';
+    return isOver && !book.isExpired(invite) && book.all().at(-1) === invite;
   }
 
   function newestLive(): HeldInvite | undefined {

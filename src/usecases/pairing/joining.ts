@@ -122,6 +122,7 @@ export function createJoining(parts: JoiningParts): Joining {
   let online = false;
   let everOnline = false;
   let over = false;
+  let isUnwanted = false;
   let pause = FIRST_PAUSE;
   let cancelRepeat = (): void => undefined;
   let cancelDeadline = (): void => undefined;
@@ -213,6 +214,8 @@ export function createJoining(parts: JoiningParts): Joining {
         },
       });
     });
+    // It may have been called off while the store was still being read.
+    if (isUnwanted) void giveUp('gave-up', 'join-cancelled');
     return result;
   }
 
@@ -472,7 +475,10 @@ export function createJoining(parts: JoiningParts): Joining {
       return before === undefined ? undefined : run(before);
     },
 
-    cancel: () => giveUp('gave-up', 'join-cancelled'),
+    cancel() {
+      isUnwanted = true;
+      return giveUp('gave-up', 'join-cancelled');
+    },
     stop,
   };
 }

@@ -236,3 +236,21 @@ test('whoever still waits when it stops is told so', async () => {
   await expect(client.ended).resolves.toBeInstanceOf(MeshError);
   await expect(client.call('wait')).rejects.toMatchObject({ code: 'daemon-gone' });
 });
+
+test('what fails because everything is closed under it is no bug', async () => {
+  let close: () => void = () => undefined;
+  const { channel, server, bugs } = rig({
+    wait: () =>
+      new Promise((_resolve, reject) => {
+        close = () => reject(new Error('the store was used after it had been closed'));
+      }),
+  });
+  const client = createRpcClient(channel);
+  const waiting = client.call('wait');
+  await turns();
+  server.stop();
+  close();
+  await expect(waiting).rejects.toMatchObject({ code: 'daemon-stopping' });
+  await turns();
+  expect(bugs).toEqual([]);
+});

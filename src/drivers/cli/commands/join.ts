@@ -86,13 +86,16 @@ async function joinMesh(
         checkName(look, options.name);
         if (!agreed) await agree();
         agreed = true;
-        showNews(invocation, session, link.name);
-        return Promise.race([session.call('join', params), interruption.came]);
+        showNews(invocation, session, describeLink(link));
+        const joining = session.call('join', params);
+        const first = await Promise.race([joining, interruption.came]);
+        if (first !== 'interrupted') return first;
+        // What comes of it is told in the answer: the other end may have been faster.
+        await session.call('join.cancel');
+        return joining;
       },
       { repeatable: false },
     );
-    // The connection is closed by now, and with it the pairing has ended.
-    if (joined === 'interrupted') throw new MeshError('join-cancelled');
     if (!isObject(joined)) throw new Error('a join was answered with something else');
     const { deviceId, members } = joined;
     await invocation.out.say(
@@ -130,16 +133,23 @@ async function confirmInviter(
   if (yes !== true) await confirm('join its mesh? [y/N] ', stdinIsTaken);
 }
 
-function showNews({ out }: Invocation, session: Link, inviter: string): void {
+function showNews(
+  { out }: Invocation,
+  session: Link,
+  { name, fingerprint: theirs }: ReturnType<typeof describeLink>,
+): void {
+  const inviter = harmless(name);
   session.on('join', ({ event, code, fingerprint, error }) => {
     if (event === 'trouble') out.note(fromRpcError(error).message);
     if (event !== 'code') return;
     const text = [
-      `type this code at "${harmless(inviter)}":`,
+      `type this code at "${inviter}":`,
       '',
       `    ${showCode(String(code))}`,
       '',
       `fingerprint of this device: ${fingerprint}`,
+      `fingerprint of "${inviter}": ${theirs}`,
+      'where you see both screens, compare these too',
     ];
     // Where nobody reads, nobody can type it either; that ends by itself.
     out.say({ event: 'code', code, fingerprint }, text.join('\n')).catch(() => undefined);

@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { isObject, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import { ExitStatus, MeshError } from '../../../entities/errors.ts';
+import type { EmbeddedAddress } from '../../daemon/embedded.ts';
 import type { Host } from '../../daemon/host.ts';
 import { exists, homeAt } from '../../node/home.ts';
 import type { Run } from '../command.ts';
-import { describeEmbedded, type Ways } from '../embedded-address.ts';
+import { describeEmbedded, embeddedAddress, type Ways } from '../embedded-address.ts';
 import { withExamples } from '../examples.ts';
 import { awaitCompany, type FirstCompany } from '../first-company.ts';
 import { hostDeviceName } from '../host-name.ts';
@@ -16,6 +17,7 @@ import { tellOfKeyFile } from './init.ts';
 
 interface StartOptions {
   readonly local?: true;
+  readonly port?: string;
 }
 
 const OPEN = { host: '0.0.0.0', port: 8883 } as const;
@@ -38,11 +40,12 @@ export function defineStart(program: Command, run: Run): void {
     .command('start')
     .description('all that a first device needs: make it, run the daemon and a broker, invite the second one')
     .option('--local', `keep the embedded broker to this machine, on ${LOCAL.host}:${LOCAL.port}`)
+    .option('--port <port>', 'another port for it')
     .addHelpText('after', MORE)
     .action((options: StartOptions, command: Command) =>
       run(command, (invocation) => start(invocation, options)),
     );
-  withExamples(command, 'mesh start', 'mesh start --local', 'mesh start --json');
+  withExamples(command, 'mesh start', 'mesh start --local', 'mesh start --port 8884', 'mesh start --json');
 }
 
 /** Nobody is to be told anything: the person has ended it before there was a daemon. */
@@ -50,16 +53,17 @@ const ENDED_EARLY = Symbol('ended early');
 
 async function start(invocation: Invocation, options: StartOptions): Promise<ExitStatus> {
   // A terminal that closes ends what runs in it, but for those who took it out of there, with nohup for example.
+  const address = chooseAddress(options);
   const interruption = watchInterruption(['SIGINT', 'SIGTERM', ...(isTerminal() ? ['SIGHUP' as const] : [])]);
   try {
     if (!(await exists(homeAt(invocation.home).header))) await makeDevice(invocation);
-    return await run(invocation, options, interruption.came).catch(async (error: unknown) => {
+    return await run(invocation, address, interruption.came).catch(async (error: unknown) => {
       if (!(error instanceof MeshError) || error.code !== 'store-damaged') throw error;
       // Perhaps only a store whose making was cut off before there was a device in it.
       await makeDevice(invocation).catch(() => {
         throw error;
       });
-      return run(invocation, options, interruption.came);
+      return run(invocation, address, interruption.came);
     });
   } catch (error) {
     if (error === ENDED_EARLY) return ExitStatus.done;
@@ -67,6 +71,11 @@ async function start(invocation: Invocation, options: StartOptions): Promise<Exi
   } finally {
     interruption.stop();
   }
+}
+
+function chooseAddress({ local, port }: StartOptions): EmbeddedAddress {
+  const address = local === true ? LOCAL : OPEN;
+  return port === undefined ? address : embeddedAddress(`${address.host}:${port}`);
 }
 
 async function makeDevice(invocation: Invocation): Promise<void> {
@@ -94,7 +103,7 @@ async function makeDevice(invocation: Invocation): Promise<void> {
 
 async function run(
   invocation: Invocation,
-  { local }: StartOptions,
+  address: EmbeddedAddress,
   interrupted: Promise<'interrupted'>,
 ): Promise<ExitStatus> {
   const { home, out, options } = invocation;
@@ -155,9 +164,9 @@ async function run(
   return runDaemon({
     home,
     unlock,
-    embeddedBroker: local === true ? LOCAL : OPEN,
+    embeddedBroker: address,
     // Whoever asks for the broker of this machine in so many words is told why there is none.
-    embeddedIfNone: local !== true,
+    embeddedIfNone: address.host !== LOCAL.host,
     stopped,
     log: createLog(level, { isTerminal: stderr.isTTY === true, write: (line) => void stderr.write(line) }),
     tell,
@@ -169,9 +178,12 @@ function describe({ deviceId, broker, members, embeddedBroker }: JsonObject): st
   const lines = [`device ${deviceId} is up, ${members} in the mesh, broker ${broker}`];
   if (isObject(embeddedBroker)) lines.push(describeEmbedded(embeddedBroker, WAYS));
   if (members === 1) {
+    const isHere = isObject(embeddedBroker) && embeddedBroker.tls !== true;
     lines.push(
-      'nobody else is in this mesh yet; on the other machine, where this program is too, call',
-      '"npx mesh join - --name NAME" and paste the link; type the code that it shows here, and it is in',
+      isHere
+        ? 'nobody else is in this mesh yet; for a second device on this machine, in another terminal, call'
+        : 'nobody else is in this mesh yet; on the other machine, where this program is too, call',
+      `"npx mesh join - --name NAME${isHere ? ' --home DIRECTORY' : ''}" and paste the link; type the code that it shows here, and it is in`,
     );
   } else lines.push('"mesh invite" in another terminal brings in one more; Ctrl-C ends the daemon');
   return lines.join('\n');

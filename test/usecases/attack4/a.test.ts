@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { DAY, HOUR, MINUTE, Rig, SECOND } from '../messaging/rig.ts';
+import { craft } from './evil.ts';
+import { additionBody } from '../../support/found-mesh.ts';
+import { deriveDeviceId } from '../../../src/entities/device-id.ts';
+import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { createAdministration } from '../../../src/usecases/membership/administer.ts';
+import type { DeviceName } from '../../../src/entities/device-name.ts';
+const { hash } = nodePrimitives;
+
+for (const n of [600, 3500]) it(`many heads ${n}`, async () => {
+  const rig = await Rig.met({ devices: 3 });
+  const { laptop, phone, pi } = rig;
+  const m = pi.messenger.log.membership();
+  const forks = Array.from({ length: n }, (_, i) => craft(pi, m, { kind: 'rename', target: pi.id, name: `n${i}` as DeviceName, replaces: [] }));
+  pi.messenger.log.admit(forks);
+  await rig.pass(2 * MINUTE);
+  await rig.revoke(laptop, pi);
+  await rig.pass(MINUTE);
+  await rig.stop(pi);
+  for (const d of [laptop, phone]) await rig.restart(d);
+  await rig.pass(HOUR);
+  console.log(n, 'heads', laptop.messenger.log.membership().roster.heads.length, phone.messenger.log.membership().roster.heads.length, laptop.messenger.status().counts, phone.messenger.status().counts);
+  await rig.send(laptop, phone, 'one');
+  await rig.pass(MINUTE);
+  console.log(await rig.payloads(phone));
+  const before = rig.post.log.length;
+  await rig.pass(20 * DAY);
+  console.log('fresh', laptop.messenger.status().fresh, 'packets in 20 days', rig.post.log.length - before);
+  await rig.send(laptop, phone, 'two');
+  await rig.pass(MINUTE);
+  console.log(await rig.payloads(phone), laptop.fatal, phone.fatal);
+}, 100_000);
