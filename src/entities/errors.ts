@@ -131,6 +131,10 @@ export const explanations = {
     'nobody would answer this invite: there is no daemon here',
     'start one with "mesh up", or leave --no-wait out',
   ),
+  'invite-not-host': failed(
+    'the broker belongs to another device, and only that one can give a new device a login',
+    'call "mesh invite" on the device that runs the embedded broker',
+  ),
   'no-invite': target('there is no invite in use', 'make one with "mesh invite"'),
   'newcomer-gave-up': refused(
     'the new device gave up joining',

@@ -5,9 +5,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { drawQr } from '../../src/drivers/cli/qr.ts';
 import { freePort } from '../brokers/loopback.ts';
 import { temporaryDirectory } from '../support/home.ts';
-import { as, compile, MeshProcess, mesh } from './mesh-process.ts';
+import { as, compile, MeshProcess, mesh, PROGRAM } from './mesh-process.ts';
 import { joining, make, namesOf, outcome, type Place, pair, place } from './pairing-cast.ts';
-import { CONTROL_C, ENTER, onTerminal, type TerminalProcess } from './pty.ts';
+import { CONTROL_C, ENTER, onTerminal, TerminalProcess } from './pty.ts';
 
 const CONTROL_D = '\u0004';
 const ASKS_CODE = 'type the code that it shows (Ctrl-C declines): ';
@@ -166,6 +166,21 @@ describe('mesh join', () => {
     const again = kept(joining(pi(), link, '--name', 'pi'));
     await again.saw('code');
     await invite.saw('claimed');
+  });
+
+  it('asks at the terminal where the link comes through a pipe', async () => {
+    const [invite, link] = await invited();
+    const words = [process.execPath, PROGRAM, 'join', '-', '--name', 'pi', ...as(pi()).slice(1)];
+    const line = `printf '%s' '${link}' | '${words.join("' '")}'`;
+    const join = new TerminalProcess('/bin/sh', ['-c', line]);
+    screens.push(join);
+    await join.shows('join its mesh? [y/N] ');
+    join.type(`y${ENTER}`);
+    await join.shows('type this code at "laptop":');
+    await invite.saw('claimed');
+    expect((await mesh(['decline', ...as(laptop)])).status).toBe(0);
+    expect((await join.ended()).status).toBe(7);
+    expect(join.screen).toContain('declined at the inviting device');
   });
 
   it('control-C at the link makes nothing', async () => {

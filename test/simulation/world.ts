@@ -130,6 +130,8 @@ class World implements Stage {
   /** Whom a parcel is for, by the context that stands in it. */
   readonly #contexts = new Map<string, DeviceId>();
   readonly #startedAt = new Map<DeviceId, number>();
+  /** Their power goes at a write that is yet to come. */
+  readonly #doomed = new Set<SimDevice>();
 
   constructor(settings: SimulationSettings) {
     this.#settings = settings;
@@ -271,6 +273,7 @@ class World implements Stage {
         return this.crash(device);
       case 'cutInCommit': {
         const step = device.disk.steps + 1 + this.seeded.below(3);
+        this.#doomed.add(device);
         device.disk.cutPowerAt(step, this.seeded.chance(0.5) ? 'before' : 'after');
         this.#send(device);
         return;
@@ -561,6 +564,10 @@ class World implements Stage {
     this.mallory.fair = true;
     this.mallory.reunite();
     for (const device of this.stolen) this.crash(device);
+    for (const device of this.#doomed) {
+      this.crash(device);
+      device.disk.cutPower();
+    }
     for (const device of this.devices) {
       if (!device.running) await this.start(device);
       this.mallory.connect(device.party.id);

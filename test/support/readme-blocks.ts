@@ -1,7 +1,8 @@
 /**
- * The walk-throughs of the README, as they stand there. Above each block a comment says who runs it:
+ * The walk-throughs of the README, as they stand there. At its fence, where a reader does not see it, each block
+ * says who runs it:
  *
- *     <!-- check: laptop/1 stays, ends with 7 -->
+ *     ```sh laptop/1 stays, ends with 7
  *
  * a device, which of its terminals, that the last command goes on while other blocks run, and how it ends then.
  * In a block `#? ` is a question with its answer, and `#> ` what is shown; both belong to the command above.
@@ -23,7 +24,7 @@ export interface Step {
 export interface Block {
   readonly line: number;
   readonly section: string;
-  /** The words of the comment: a device and its terminal, or what else the block is. */
+  /** A device and its terminal, or what else the block is. */
   readonly who: string;
   readonly words: string;
   readonly stays: boolean;
@@ -33,9 +34,9 @@ export interface Block {
   readonly steps: readonly Step[];
 }
 
-const COMMENT = /^<!-- check: (\S+)((?: [^>]*)?) -->$/;
+const FENCE = /^```(?:sh|text) (\S+)(.*)$/;
 
-/** Throws where a block has no comment, or is not made as above. */
+/** Throws where a block is not made as above. */
 export function blocksOf(markdown: string): readonly Block[] {
   const lines = markdown.split('\n');
   const blocks: Block[] = [];
@@ -46,7 +47,7 @@ export function blocksOf(markdown: string): readonly Block[] {
     if (!line.startsWith('```')) continue;
     const end = lines.indexOf('```', at + 1);
     if (end < 0) throw new Error(`the block in line ${at + 1} has no end`);
-    const [, who, words = ''] = COMMENT.exec(lines[at - 1] ?? '') ?? [];
+    const [, who, words = ''] = FENCE.exec(line) ?? [];
     if (who === undefined) throw new Error(`nothing says who runs the block in line ${at + 1}`);
     const body = lines.slice(at + 1, end);
     const ending = /ends with (\d)/.exec(words)?.[1];

@@ -133,6 +133,9 @@ export function invitingMethods(ports: ApiPorts): MethodTable {
       const { error, permanent } = line.state();
       if (permanent && error !== undefined) throw error;
       const broker = await ports.inviteBroker(share);
+      // Such a login is named after its device, and good for nobody else.
+      const isGuest = broker.derivedLogin !== true && (await settings.get('broker-user')) === self;
+      if (isGuest) throw new MeshError('invite-not-host');
       const invite = await inviting.create({ ttl, broker });
       if ('refused' in invite) throw inviteRefusal(invite.refused);
       const { id, link, expiresAt } = invite.ok;

@@ -7,8 +7,8 @@ import { MeshError } from '../../entities/errors.ts';
 const PATIENCE = 30_000;
 /** A stop is promised within two seconds. */
 const TIME_TO_STOP = 2500;
-/** Where a device is and what unlocks it is said to each process; nothing of the person's own may say otherwise. */
-const NOT_FOR_THE_CAST = /^(?:MESH_|CREDENTIALS_DIRECTORY$|NOTIFY_SOCKET$|WATCHDOG_)/;
+/** Whoever started the demo as a service waits for none of these. */
+const NOT_FOR_THE_CAST = /^(?:NOTIFY_SOCKET$|WATCHDOG_)/;
 
 export interface Player {
   /** The event, once it was said. */

@@ -9,9 +9,30 @@ export const WANTED_MAX = 256;
 /** An answer reaches this far back in the chain of each entry that was asked for. */
 const ANSWER_DEPTH = 64;
 
+/** So many heads go into a hello: a forked author may have any number of them. */
+export const NAMED_HEADS_MAX = 512;
+
 /** The ends of all chains: they name everything that is held. */
 export function heads(membership: Membership): readonly Head[] {
   return membership.roster.heads;
+}
+
+/**
+ * The heads that a hello names. What would be too many is left out, and what it leads to is sent once more than
+ * needed: first the other branches of forks, then chains of those who are no members, and that of `self` never.
+ */
+export function headsToName({ roster }: Membership, self: DeviceId): readonly Head[] {
+  if (roster.heads.length <= NAMED_HEADS_MAX) return roster.heads;
+  const longest = new Map<DeviceId, Head>();
+  for (const head of roster.heads) {
+    if (head.sequence > (longest.get(head.author)?.sequence ?? 0)) longest.set(head.author, head);
+  }
+  const rank = (head: Head): number => {
+    if (longest.get(head.author) !== head) return 3;
+    if (head.author === self) return 0;
+    return roster.members.has(head.author) ? 1 : 2;
+  };
+  return roster.heads.toSorted((a, b) => rank(a) - rank(b)).slice(0, NAMED_HEADS_MAX);
 }
 
 /** Which of a peer's heads are not held here. */

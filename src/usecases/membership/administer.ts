@@ -4,7 +4,7 @@ import type { DeviceId } from '../../entities/device-id.ts';
 import { type DeviceName, type NameRefusal, parseDeviceName } from '../../entities/device-name.ts';
 import type { Result } from '../../entities/result.ts';
 import { compose, confirmationsOf, preview, revocation } from '../../entities/roster/compose.ts';
-import { type EntryHash, isKind, type RevokeReason } from '../../entities/roster/entry.ts';
+import { type EntryHash, isKind, REPLACES_MAX, type RevokeReason } from '../../entities/roster/entry.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import type { RosterDevice } from '../../entities/roster/roster.ts';
 import type { MeshLog } from './mesh-log.ts';
@@ -102,7 +102,12 @@ export function createAdministration({ hash, self, log }: AdministrationParts): 
       if (refused !== undefined) return { refused };
       const own = deviceOf(self);
       if (own?.name === name.ok) return name;
-      log.write({ kind: 'rename', target: self, name: name.ok, replaces: own?.namings ?? [] });
+      // Any member may have named this device any number of times, and one entry replaces no more than so many.
+      const namings = [...(own?.namings ?? [])];
+      do {
+        const replaces = namings.splice(0, REPLACES_MAX);
+        log.write({ kind: 'rename', target: self, name: name.ok, replaces });
+      } while (namings.length > 0);
       return name;
     },
   };

@@ -30,6 +30,9 @@ export interface MeshLog {
   sawHeads(by: DeviceId, heads: readonly Head[]): void;
 }
 
+/** A chain has one end, unless it is forked: more than this from one member is made up. */
+const MOST_CLAIMED = 16;
+
 export interface MeshLogParts {
   readonly engine: Pick<Engine, 'verify'>;
   readonly hash: Hash;
@@ -136,7 +139,8 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
       if (current.roster.members.has(by)) isOriented = true;
       for (const { author, hash: head } of heads) {
         if (author !== self.id || current.log.has(head) || !current.roster.members.has(by)) continue;
-        if (ownElsewhere.some((known) => known.hash === head && known.by === by)) continue;
+        const claimed = ownElsewhere.filter((known) => known.by === by);
+        if (claimed.length >= MOST_CLAIMED || claimed.some((known) => known.hash === head)) continue;
         ownElsewhere = [...ownElsewhere, { hash: head, by }];
       }
       confirm();

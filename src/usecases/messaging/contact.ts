@@ -119,7 +119,8 @@ export function createContact(parts: ContactParts): Contact {
 
   function asking(peer: Peer, by: 'greeting' | 'hello'): Uint8Array {
     const nonce = office.randomness(NONCE_BYTES);
-    const asked = { nonce, by, cursorThen: peer.cursor, chainThen: chainOf(peer) };
+    const at = clock.elapsed();
+    const asked = { nonce, by, at, cursorThen: peer.cursor, chainThen: chainOf(peer) };
     peer.contact.asked = [asked, ...peer.contact.asked].slice(0, MAX_ASKED);
     if (by === 'greeting') {
       peer.contact.greetedAt = clock.elapsed();

@@ -46,7 +46,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   let publishing = 0;
 
   function mostInFlight(): number {
-    return Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, office.peers.size)));
+    // Nothing but members send content. However many there are, each may send something.
+    let senders = 0;
+    for (const peer of office.peers.values()) if (peer.standing === 'member') senders++;
+    return Math.max(1, Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, senders))));
   }
 
   function prepare(): void {

@@ -63,8 +63,8 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
   const { clock, cycle, keystore } = office;
   /** By the person's clock, because a device that is switched off grows stale too. */
   let synchronisedAt: number | undefined;
-  /** Heads that a fresh hello named and that have to be here before it counts. */
-  let awaited: readonly EntryHash[] | undefined;
+  /** Heads that a fresh hello named and that have to be here before it counts, and when it was asked for. */
+  let awaited: { readonly hashes: readonly EntryHash[]; readonly askedAt: number } | undefined;
   const wants = new Set<DeviceId>();
   let cancelCheck: (() => void) | undefined;
   let pause = FIRST_PAUSE;
@@ -73,19 +73,25 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
   const inStep = (peer: Peer): boolean =>
     peer.gossip.digest !== undefined && equal(peer.gossip.digest, office.rosterDigest());
 
-  function synchronised(): void {
+  /**
+   * Counted from the question on: whoever holds the answer back, or the entries that it names, must not make it
+   * any younger than it is.
+   */
+  function synchronised(askedAt: number): void {
     awaited = undefined;
-    const at = Math.floor(clock.now());
+    const at = Math.floor(clock.now() - (clock.elapsed() - askedAt));
     const before = synchronisedAt;
+    if (before !== undefined && at < before && before <= clock.now()) return;
     synchronisedAt = at;
     // Kept to the hour: it is the fortnight that counts.
     if (before !== undefined && at >= before && at - before < 3600 * SECOND) return;
     cycle.change('synchronised', 'self', () => ({ at }));
   }
 
-  function noteFresh(theirs: readonly Head[]): void {
-    awaited = unknown(log.membership(), theirs).map(({ hash }) => hash);
-    if (awaited.length === 0) synchronised();
+  function noteFresh(theirs: readonly Head[], askedAt: number): void {
+    const hashes = unknown(log.membership(), theirs).map(({ hash }) => hash);
+    awaited = { hashes, askedAt };
+    if (hashes.length === 0) synchronised(askedAt);
   }
 
   function queueFor(peer: Peer, entries: Iterable<Entry>): void {
@@ -127,7 +133,7 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
         for (const { hash } of entries) if (peer === source) peer.gossip.queue.delete(hash);
         if (own.length > 0) queueFor(peer, own);
       }
-      if (awaited?.every((hash) => log.membership().log.has(hash))) synchronised();
+      if (awaited?.hashes.every((hash) => log.membership().log.has(hash))) synchronised(awaited.askedAt);
       pause = FIRST_PAUSE;
       cancelCheck?.();
       cancelCheck = undefined;
@@ -153,7 +159,7 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
       }, 0);
       // It has forgotten what it wrote itself and showed us.
       if (chain < asked.chainThen) office.report({ what: 'peer-rolled-back', device: peer.id, count: 1 });
-      if (peer.standing === 'member') noteFresh(theirs);
+      if (peer.standing === 'member') noteFresh(theirs, asked.at);
     },
 
     onEntries(peer, list) {

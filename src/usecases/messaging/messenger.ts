@@ -7,6 +7,7 @@ import { type DeviceId, deviceIdBytes } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { Party } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
+import { headsToName } from '../../entities/roster/anti-entropy.ts';
 import { hashBytes } from '../../entities/roster/entry.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import type { Head } from '../../entities/roster/roster.ts';
@@ -151,7 +152,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     peers,
     run: parts.randomness(RUN_BYTES),
     rosterDigest: () => log.membership().roster.digest,
-    heads: () => log.membership().roster.heads.map(headMark),
+    heads: () => headsToName(log.membership(), self.id).map(headMark),
     isSibling: (peer) => !peer.gone && peer.standing === 'member' && farewell.standing() === 'member',
     accountChanged() {
       cycle.change('account', 'self', () => parts.account.pickle(parts.pickleKey));

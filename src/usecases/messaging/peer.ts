@@ -99,6 +99,8 @@ export interface PeerGossip {
 export interface Question {
   readonly nonce: Uint8Array;
   readonly by: 'greeting' | 'hello';
+  /** In the running time of this process: an answer says how things stood then, however late it comes. */
+  readonly at: number;
   /** All numbers below had been sent before. */
   readonly cursorThen: number;
   /** How many entries of its own chain of the membership log it had shown us before. */

@@ -34,6 +34,8 @@ import { type InviteLife, isLive } from './invite-life.ts';
 import { type PairingSession, pairingSession, readMessage } from './pairing-session.ts';
 
 const RESERVED_KEYS = 5;
+/** Less than the shortest pause of a newcomer. */
+const REPEAT_PAUSE = 500;
 
 export interface InvitingParts {
   readonly office: InvitingOffice;
@@ -84,10 +86,26 @@ export function createClaiming(
       if (invite.reason !== undefined && invite.reason !== 'used') refuse(invite, from, invite.reason);
       return;
     }
-    if (equal(claim.heard, packetHash(covered))) return publish(from, claim.answer);
+    // Removed before it fetched what makes it a member: that would be a login, and keys, for nobody.
+    if (invite.state === 'done' && isOut(from)) return refuse(invite, from, 'removed');
+    if (equal(claim.heard, packetHash(covered))) return sayAgain(invite, claim);
     if (step === 3 && invite.state === 'claimed') return onThird(invite, claim, envelope, covered);
     if (step === 5 && invite.state === 'approved') return onFifth(invite, claim, envelope, covered);
     office.count('pairing-unexpected');
+  }
+
+  /** The whole log may be in it, and whoever has seen the packet go by can send it again, as often as it likes. */
+  function sayAgain(invite: HeldInvite, { newcomer, answer }: Claim): void {
+    const now = clock.elapsed();
+    if (now < invite.repeatNotBefore) return office.count('replayed');
+    invite.repeatNotBefore = now + REPEAT_PAUSE;
+    publish(newcomer.id, answer);
+  }
+
+  /** For ever, whoever asks for it. */
+  function isOut(device: DeviceId): boolean {
+    const status = log.membership().roster.devices.get(device)?.status;
+    return status === 'removed' || status === 'left';
   }
 
   function lateReason({ claim: other, reason }: HeldInvite): AbortReason {
@@ -106,8 +124,7 @@ export function createClaiming(
 
   /** Nothing that is wrong up to here uses the invite; what is wrong behind the ratchet does. */
   function onFirst(invite: HeldInvite, { from, body }: PairingEnvelope, covered: Uint8Array): void {
-    const status = log.membership().roster.devices.get(from)?.status;
-    if (status === 'removed' || status === 'left') return refuse(invite, from, 'removed');
+    if (isOut(from)) return refuse(invite, from, 'removed');
     const opening = decodeOpening(body);
     if ('refused' in opening) return refuse(invite, from, 'malformed');
     const wanted = account.oneTimeKeyIn(opening.ok.olm);
@@ -246,8 +263,7 @@ export function createClaiming(
     // An old copy of this device must not write: it asks its peers first, and the newcomer asks again.
     if (log.isBehind()) return office.count('pairing-unexpected');
     const { roster, mesh } = log.membership();
-    const status = roster.devices.get(from)?.status;
-    if (status === 'removed' || status === 'left') return end(invite, 'removed');
+    if (isOut(from)) return end(invite, 'removed');
     if (!roster.members.has(self.id)) return end(invite, 'cancelled');
     const session = sessionOf(of);
     const fifth = session.open(5, body);

@@ -7,7 +7,7 @@ import type { SixthMessage } from '../../entities/pairing/messages.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import { fromUtf8 } from '../../entities/text.ts';
 import type { Change, Keystore, RecordKind } from '../ports/keystore.ts';
-import type { PairRecord } from '../ports/records.ts';
+import type { AddresseeRecord, LotRecord, MessageRecord, PairRecord } from '../ports/records.ts';
 import type { SettingKey } from '../settings.ts';
 
 export interface Entering {
@@ -31,9 +31,7 @@ export type EnteringStore = Pick<Keystore, 'read' | 'keys'>;
 const OF_THE_MESH: readonly RecordKind[] = [
   'pair',
   'ratchet',
-  'lot',
   'goods',
-  'chosen',
   'synchronised',
   'farewell',
   'invite',
@@ -64,13 +62,45 @@ export async function enterMesh(keystore: EnteringStore, entering: Entering): Pr
   for (const [order, entry] of [...membership.log.values()].entries()) {
     note({ kind: 'entry', key: entry.hash, put: { order, bytes: entry.bytes } });
   }
-  if (!returns) for (const kind of OF_THE_MESH) remove(kind, keystore.keys(kind));
+  if (!returns) {
+    for (const key of keystore.keys('lot')) {
+      const lot = await keystore.read('lot', key);
+      if (lot !== undefined) note({ kind: 'lot', key, put: await endedLot(keystore, lot) });
+    }
+    for (const device of keystore.keys('pair')) {
+      for (const key of (await keystore.read('pair', device))?.ourKeys ?? []) entering.burn(key);
+    }
+    for (const kind of OF_THE_MESH) remove(kind, keystore.keys(kind));
+  }
   remove('setting', OF_THE_BROKER);
   for (const [key, put] of settingsOf(entering)) note({ kind: 'setting', key, put });
   const pair = returns ? await keystore.read('pair', entering.inviter) : undefined;
   for (const key of pair?.ourKeys ?? []) entering.burn(key);
   note({ kind: 'pair', key: entering.inviter, put: pairWith(entering, pair) });
   return [...changes.values()];
+}
+
+/**
+ * Whoever it was for is left behind, void perhaps, with no session and no stream any more: what was accepted ends here,
+ * and the next start writes it down as ended.
+ */
+async function endedLot(keystore: Pick<Keystore, 'read'>, lot: LotRecord): Promise<LotRecord> {
+  const messages: MessageRecord[] = [];
+  for (const message of lot.messages) {
+    const to: AddresseeRecord[] = [];
+    for (const addressee of message.to) {
+      const outgoing = (await keystore.read('pair', addressee.device))?.outgoing ?? undefined;
+      const { number } = addressee;
+      if (addressee.over) to.push(addressee);
+      else if (number <= (outgoing?.through ?? 0)) to.push({ ...addressee, end: 'delivered', over: true });
+      else {
+        const mayHaveArrived = number <= (outgoing?.offered ?? 0);
+        to.push({ ...addressee, end: 'failed', over: true, reason: 'mesh-left', mayHaveArrived });
+      }
+    }
+    messages.push({ ...message, to });
+  }
+  return { ...lot, messages };
 }
 
 /** The inviter forgets the keys that were out before in the same way. */

@@ -46,6 +46,8 @@ export interface HeldInvite {
   reason: AbortReason | undefined;
   endedAt: number | undefined;
   claim: Claim | undefined;
+  /** When the newcomer may have the same answer once more, in the running time of this process. */
+  repeatNotBefore: number;
 }
 
 export interface Claim {
@@ -119,6 +121,7 @@ export function createInviteBook(office: InvitingOffice): InviteBook {
       reason: undefined,
       endedAt: undefined,
       claim: undefined,
+      repeatNotBefore: 0,
     };
     invites.set(invite.id, invite);
     return invite;

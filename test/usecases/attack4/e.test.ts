@@ -1,0 +1,34 @@
+import { it } from 'vitest';
+import { MINUTE, SECOND, PairingRig, BROKER } from '../pairing/rig.ts';
+import { revocation } from '../../../src/entities/roster/compose.ts';
+it('removed before it fetched step 6', async () => {
+  const rig = await PairingRig.make('a', 'b');
+  const [a, b] = [rig.device(0), rig.device(1)];
+  await a.serve();
+  const link = await rig.invite(a, { broker: { ...BROKER, derivedLogin: true } });
+  const code = await rig.meet(a, b, link);
+  rig.post.fate = (p) => p.from === a.id && rig.message(p).step === 6 ? 'drop' : 'deliver';
+  await rig.during(a.inviting.approve(code));
+  await rig.pass(3 * SECOND);
+  a.log.write(revocation(a.log.membership(), b.id, 'lost'));
+  await rig.pass(3 * SECOND);
+  rig.post.fate = () => 'deliver';
+  const from = rig.post.log.length;
+  await rig.pass(MINUTE);
+  console.log('B result', b.result, 'steps', rig.post.log.slice(from).filter((p) => p.from === a.id).map((p) => rig.message(p).step), 'logins', a.inviting.logins().length);
+});
+it('replay amplification', async () => {
+  const rig = await PairingRig.make('a', 'b');
+  const [a, b] = [rig.device(0), rig.device(1)];
+  await a.serve();
+  const link = await rig.invite(a);
+  await rig.meet(a, b, link).then((code) => rig.during(a.inviting.approve(code)));
+  await rig.pass(5 * SECOND);
+  console.log('result', b.result);
+  const fifth = rig.post.log.find((p) => p.from === b.id && rig.message(p).step === 5)!;
+  const from = rig.post.log.length;
+  for (let i = 0; i < 1000; i++) rig.post.enqueue(fifth);
+  await rig.pass(5 * SECOND);
+  const out = rig.post.log.slice(from).filter((p) => p.from === a.id);
+  console.log('in', 1000 * fifth.bytes.length, 'out', out.length, out.reduce((s, p) => s + p.bytes.length, 0));
+});
