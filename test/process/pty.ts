@@ -8,6 +8,7 @@ export const ROWS = 40;
 
 export const ENTER = '\r';
 export const CONTROL_C = '\u0003';
+export const CONTROL_D = '\u0004';
 export const TABULATOR = '\t';
 
 /** Colours and movements, window titles, and the short ones. */

@@ -22,7 +22,7 @@ const hasZbar = spawnSync('zbarimg', ['--version'], { stdio: 'ignore' }).error =
 
 let base: string;
 let laptop: Place;
-let daemon: MeshProcess;
+let daemon: MeshProcess | undefined;
 /** At the usual prefix. What is longer than this comes from a longer prefix, which a link carries too. */
 let shortest: number;
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
   shortest = (await invite()).link.length;
 }, 180_000);
 afterAll(async () => {
-  await daemon.stop();
+  await daemon?.stop();
   await rm(base, { recursive: true, force: true });
 });
 

@@ -11,7 +11,7 @@ import { eventually, freePort, realRandomness } from '../brokers/loopback.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { as, compile, type Ended, type Event, MeshProcess, mesh } from './mesh-process.ts';
 import { joining, type Place, place } from './pairing-cast.ts';
-import { CONTROL_C, ENTER, onTerminal, type TerminalProcess } from './pty.ts';
+import { CONTROL_C, CONTROL_D, ENTER, onTerminal, type TerminalProcess } from './pty.ts';
 
 /** A stop is promised within two seconds; the rest is for starting processes on a busy machine. */
 const STOP = 2500;
@@ -66,11 +66,16 @@ async function linkOn(terminal: TerminalProcess, which = 1): Promise<string> {
   return links()[which - 1] ?? '';
 }
 
-async function endsSoon(process: { ended(): Promise<{ status: number | null }> }, end: () => void) {
+/** By itself and in good order: no signal may have done it. */
+interface Ending {
+  ended(): Promise<{ readonly status: number | null; readonly signal?: number }>;
+}
+
+async function endsSoon(process: Ending, end: () => void): Promise<void> {
   const began = performance.now();
   end();
-  const { status } = await process.ended();
-  expect([status, performance.now() - began < STOP]).toEqual([0, true]);
+  const { status, signal = 0 } = await process.ended();
+  expect([status, signal, performance.now() - began < STOP]).toEqual([0, 0, true]);
 }
 
 const terminate = (process: MeshProcess, signal: NodeJS.Signals = 'SIGTERM') =>
@@ -293,7 +298,10 @@ describe('at a terminal', () => {
     await invite.saw('claimed');
     expect((await own('approve', '--code', String(code))).status).toBe(0);
     await terminal.shows('"mesh invite" in another terminal');
-    // The terminal is its own again: Ctrl-C is a signal, and no key that a prompt reads.
+    // No prompt reads keys any more: to one of them this would be the end.
+    terminal.type(CONTROL_D);
+    expect((await own('devices')).events).toHaveLength(2);
+    expect(() => process.kill(terminal.pid, 0)).not.toThrow();
     await endsSoon(terminal, () => terminal.type(CONTROL_C));
   });
 

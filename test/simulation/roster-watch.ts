@@ -211,7 +211,8 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
         for (const { hash, body } of membership.log.values()) {
           if (body.kind !== 'revoke' && body.kind !== 'leave') continue;
           const { awaited } = confirmationsOf(membership, hash);
-          const late = devices.find(({ party }) => awaited.includes(party.id));
+          // Whoever is out by its own lights confirms nothing more; whether that is known is asked above.
+          const late = devices.find((other) => other.isMember && awaited.includes(other.party.id));
           if (late !== undefined)
             return `${late.name} has not confirmed a revocation that ${device.name} holds`;
         }

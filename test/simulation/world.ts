@@ -206,7 +206,13 @@ class World implements Stage {
 
   async start(device: SimDevice): Promise<void> {
     this.#startedAt.set(device.party.id, ++this.#ticks);
-    await device.start();
+    try {
+      await device.start();
+    } catch (error) {
+      if (!isPowerCut(error)) throw error;
+      device.crash();
+      await device.start();
+    }
     this.say('start', device.name);
   }
 
@@ -665,6 +671,8 @@ class World implements Stage {
   /** What is wrong with how a message ended, if anything is. */
   #judgeEnd({ from, to, cancelled }: Promised, end: Delivery | undefined, times: number): string | undefined {
     const state = end?.state;
+    // How it ended is remembered for a week of running time.
+    if (state === undefined && this.clock.elapsed() > 7 * 86_400_000) return undefined;
     if (state === 'delivered') return times === 1 ? undefined : 'is said to be delivered and is not there';
     if (state === 'cancelled' && cancelled && times === 0) return undefined;
     if (state === 'failed' && end?.reason === 'revoked') {

@@ -13,7 +13,8 @@ import type { Step } from './readme-blocks.ts';
 
 const root = join(import.meta.dirname, '../..');
 const PATIENCE = 60_000;
-const LINK = /mesh:\/\/join#[\w-]+/g;
+/** With what follows it: a terminal may not have all of it yet. */
+const LINK = /mesh:\/\/join#[\w-]+(?=\s)/g;
 const CODE = /^ {4}(\d{4} \d{4})$/gm;
 
 export interface Machines {
@@ -32,13 +33,7 @@ export interface Running {
   readonly talked: Promise<void>;
 }
 
-export interface MachinesOptions {
-  readonly dir: string;
-  /** Answers by what stands between the angle brackets. */
-  readonly answers: Readonly<Record<string, string>>;
-}
-
-export async function createMachines({ dir, answers }: MachinesOptions): Promise<Machines> {
+export async function createMachines(dir: string): Promise<Machines> {
   const bin = join(dir, 'bin');
   await mkdir(bin, { recursive: true });
   await Promise.all(
@@ -74,9 +69,8 @@ export async function createMachines({ dir, answers }: MachinesOptions): Promise
     if (placeholder === undefined) return text;
     if (placeholder === 'the link') return fresh(LINK, placeholder);
     if (placeholder === 'the code') return fresh(CODE, placeholder);
-    const answer = answers[placeholder];
-    if (answer === undefined) throw new Error(`nobody knows what <${placeholder}> is`);
-    return answer;
+    if (placeholder === 'Enter') return '';
+    throw new Error(`nobody knows what <${placeholder}> is`);
   }
 
   async function talk(
@@ -168,7 +162,10 @@ async function programs(): Promise<Readonly<Record<string, string>>> {
   // What a script starts is the bundled program; here it is the same as compiled, which is what was just written.
   const own = Object.entries(scripts)
     .filter(([, line]) => line.startsWith('node dist/bin/mesh.js'))
-    .map(([word, line]) => `${word}|"run ${word}") exec ${line.replace('node dist/bin/mesh.js', mesh)} ;;`);
+    .flatMap(([word, line]) => {
+      const call = `exec ${line.replace('node dist/bin/mesh.js', mesh)}`;
+      return [`${word}|"run ${word}") ${call} ;;`, `"${word} -- "*) shift 2; ${call} "$@" ;;`];
+    });
   const file = `${name}-${version}.tgz`;
   return {
     mesh: sh(`exec ${mesh} "$@"`),

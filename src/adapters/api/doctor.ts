@@ -6,21 +6,11 @@
 import { concat, equal, toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
-import type { Transport } from '../../usecases/ports/transport.ts';
+
 import type { LineState } from '../broker-line.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
 import type { ApiPorts } from './ports.ts';
-
-/** What the checks need of the platform. */
-export interface Checkup {
-  /** Throws what is wrong with the files of the store. */
-  files(): Promise<void>;
-  /** True where a second client of our login would take the place of the first. */
-  oneSessionPerLogin(): Promise<boolean>;
-  /** Another client with our login; `clean` leaves nothing of it at the broker. Throws where there is no broker. */
-  secondClient(clientId: string, clean: boolean): Promise<Transport>;
-}
 
 export interface Check {
   readonly check: string;

@@ -63,6 +63,8 @@ export function sendMethod(ports: ApiPorts): Method {
       standing: standing(receipt, wanted),
       /** The caller did not ask to wait, so that it is not there yet is no failure. */
       asked: asked !== undefined,
+      /** What it takes besides a broker: a member that has shown what it knows. */
+      notSynchronised: !messenger.status().fresh,
       brokerError: permanent && error !== undefined ? { code: error.code, data: error.data } : null,
     };
   };

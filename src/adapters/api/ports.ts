@@ -10,10 +10,20 @@ import type { Messenger } from '../../usecases/messaging/messenger.ts';
 import type { Clock } from '../../usecases/ports/clock.ts';
 import type { Keystore } from '../../usecases/ports/keystore.ts';
 import type { Randomness } from '../../usecases/ports/randomness.ts';
+import type { Transport } from '../../usecases/ports/transport.ts';
 import type { Settings } from '../../usecases/settings.ts';
 import type { BrokerLine } from '../broker-line.ts';
 import type { Slots } from '../keystore/unlocked-header.ts';
-import type { Checkup } from './doctor.ts';
+
+/** What `doctor` needs of the platform. */
+export interface Checkup {
+  /** Throws what is wrong with the files of the store. */
+  files(): Promise<void>;
+  /** True where a second client of our login would take the place of the first. */
+  oneSessionPerLogin(): Promise<boolean>;
+  /** Another client with our login; `clean` leaves nothing of it at the broker. Throws where there is no broker. */
+  secondClient(clientId: string, clean: boolean): Promise<Transport>;
+}
 
 export interface JoinOptions {
   /** Where the link does not carry one. */

@@ -1,5 +1,5 @@
 /** What `mesh doctor` needs of this platform. */
-import type { Checkup } from '../../adapters/api/doctor.ts';
+import type { Checkup } from '../../adapters/api/ports.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { MqttPlatform, MqttSettings } from '../mqtt/settings.ts';
 import { checkHome, homeAt } from '../node/home.ts';

@@ -271,8 +271,13 @@ async function inviteBroker(
 /** Keeps the logins of the embedded broker in step with the roster and the invites. */
 function serveGuests(guests: Embedded, messenger: Messenger): () => void {
   const { mac } = nodePrimitives;
+  let served: string | undefined;
   const invites = (): void => {
-    guests.setInvites(messenger.inviting.logins().map(({ secret }) => inviteLogin(mac, secret)));
+    const logins = messenger.inviting.logins();
+    const ids = logins.map(({ id }) => id).join();
+    if (ids === served) return;
+    served = ids;
+    guests.setInvites(logins.map(({ secret }) => inviteLogin(mac, secret)));
   };
   invites();
   // Each for its own while: what the others say to the removal is a change of the log too.
@@ -281,7 +286,8 @@ function serveGuests(guests: Embedded, messenger: Messenger): () => void {
     guests.setMembers(new Set([...messenger.log.membership().roster.members, ...leaving]));
   };
   return messenger.listen((news) => {
-    if (news.kind === 'invite') invites();
+    // Whatever happened: an invite is over, too, once its newcomer is heard as a member, or removed, or in time.
+    invites();
     if (news.kind !== 'membership') return;
     const { before, now } = news.change;
     for (const id of before.members) {

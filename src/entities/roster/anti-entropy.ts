@@ -73,15 +73,35 @@ export function wanted(membership: Membership): EntryHash[] {
   const { log, pool, covered } = membership;
   const pooled = new Set<EntryHash>();
   for (const entry of pool.values()) pooled.add(entry.hash);
-  const found = new Set<EntryHash>();
-  const want = (hash: EntryHash): void => {
-    if (found.size < WANTED_MAX && !log.has(hash) && !pooled.has(hash)) found.add(hash);
+  const lists = new Map<DeviceId | 'covered' | 'unknown', Set<EntryHash>>();
+  const want = (because: DeviceId | 'covered' | 'unknown', hash: EntryHash): void => {
+    if (log.has(hash) || pooled.has(hash)) return;
+    const list = lists.get(because);
+    if (list === undefined) lists.set(because, new Set([hash]));
+    else if (list.size < WANTED_MAX) list.add(hash);
   };
-  for (const entry of pool.values()) {
-    if (entry.previous !== null) want(entry.previous);
-    if (!membership.roster.standing.everMembers.has(entry.author.id)) entry.heads.forEach(want);
+  for (const { author, previous, heads: seen } of pool.values()) {
+    // Nobody has checked who wrote what is by an unknown author: all of these share one turn.
+    const isKnown = membership.roster.standing.everMembers.has(author.id);
+    if (previous !== null) want(isKnown ? author.id : 'unknown', previous);
+    if (isKnown) continue;
+    for (const hash of seen) want('unknown', hash);
   }
-  for (const hash of covered) want(hash);
+  for (const hash of covered) want('covered', hash);
+  return inTurn([...lists.values()], WANTED_MAX);
+}
+
+/** One of each, as often as it takes: what one author builds on, made up perhaps, must not keep out the others'. */
+function inTurn(lists: readonly ReadonlySet<EntryHash>[], most: number): EntryHash[] {
+  const found = new Set<EntryHash>();
+  let left = lists.map((list) => list.values());
+  while (left.length > 0 && found.size < most) {
+    left = left.filter((list) => {
+      const { value, done } = list.next();
+      if (value !== undefined && found.size < most) found.add(value);
+      return done !== true;
+    });
+  }
   return [...found];
 }
 

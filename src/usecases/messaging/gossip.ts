@@ -44,6 +44,8 @@ export interface Gossip {
   itemsFor(peer: Peer): readonly Item[];
   /** Whether what is known of the membership was confirmed lately enough to send anything else upon it. */
   isFresh(): boolean;
+  /** Somebody has just been paired with this device, in answer to its nonce, and knows nothing that it does not. */
+  paired(): void;
   /** Nothing is left to be sent to those to whom anything can be sent. */
   isQuiet(): boolean;
   stop(): void;
@@ -238,6 +240,8 @@ export function createGossip({ office, log, greet, met, told }: GossipParts): Go
       // A clock that was set back by more than a day says nothing any more.
       return age < STALE_AFTER && age > -86_400 * SECOND;
     },
+
+    paired: () => synchronised(clock.elapsed()),
 
     isQuiet: () =>
       [...office.peers.values()].every((peer) => {

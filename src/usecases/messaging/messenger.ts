@@ -197,7 +197,10 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const inviting = createInviting({
     office,
     log,
-    welcome: ({ id }, keys) => company.welcome(id, keys),
+    welcome: ({ id }, keys) => {
+      company.welcome(id, keys);
+      gossip.paired();
+    },
     ...(loginFor === undefined ? {} : { loginFor }),
   });
   const gossip: Gossip = createGossip({ office, log, greet, met: inviting.forget, told: farewell.told });

@@ -21,6 +21,8 @@ export interface Entering {
   readonly settings: readonly (readonly [key: string, value: string])[];
   /** From the inviter, for its own broker. */
   readonly login: SixthMessage['login'];
+  /** Now, by this device's clock: what the inviter showed over our nonce is as fresh as a hello. */
+  readonly at: number;
   /** Burns a one-time key that nobody may use any more. */
   readonly burn: (key: Uint8Array) => void;
 }
@@ -28,14 +30,7 @@ export interface Entering {
 export type EnteringStore = Pick<Keystore, 'read' | 'keys'>;
 
 /** What belongs to a mesh that is left behind, besides its log. */
-const OF_THE_MESH: readonly RecordKind[] = [
-  'pair',
-  'ratchet',
-  'goods',
-  'synchronised',
-  'farewell',
-  'invite',
-];
+const OF_THE_MESH: readonly RecordKind[] = ['pair', 'ratchet', 'goods', 'synchronised', 'farewell', 'invite'];
 
 /** Of the broker that was set before: its login must not be shown to another one. */
 const OF_THE_BROKER: readonly SettingKey[] = [
@@ -72,6 +67,7 @@ export async function enterMesh(keystore: EnteringStore, entering: Entering): Pr
     }
     for (const kind of OF_THE_MESH) remove(kind, keystore.keys(kind));
   }
+  note({ kind: 'synchronised', key: 'self', put: { at: entering.at } });
   remove('setting', OF_THE_BROKER);
   for (const [key, put] of settingsOf(entering)) note({ kind: 'setting', key, put });
   const pair = returns ? await keystore.read('pair', entering.inviter) : undefined;

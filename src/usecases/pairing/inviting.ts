@@ -114,8 +114,15 @@ export function createInviting(parts: InvitingParts): Inviting {
 
   /** Until the next invite, whoever has the link hears why it is no good, and the newcomer why it was sent away. */
   function owesAnswer(invite: HeldInvite): boolean {
-    const isOver = invite.state === 'ended' && invite.reason !== 'used';
+    const isOver = (invite.state === 'ended' && invite.reason !== 'used') || isForNobody(invite);
     return isOver && !book.isExpired(invite) && book.all().at(-1) === invite;
+  }
+
+  /** Its newcomer was removed before it fetched what would have made it a member. */
+  function isForNobody({ state, claim }: HeldInvite): boolean {
+    const { devices } = log.membership().roster;
+    const status = claim === undefined ? undefined : devices.get(claim.newcomer.id)?.status;
+    return state === 'done' && (status === 'removed' || status === 'left');
   }
 
   function newestLive(): HeldInvite | undefined {
@@ -200,7 +207,10 @@ export function createInviting(parts: InvitingParts): Inviting {
     logins: () =>
       book
         .all()
-        .filter((invite) => isLive(invite) || invite.state === 'done' || owesAnswer(invite))
+        .filter((invite) => {
+          const isAwaited = isLive(invite) || (invite.state === 'done' && !isForNobody(invite));
+          return isAwaited || owesAnswer(invite);
+        })
         .filter(({ link }) => link.broker.derivedLogin === true)
         .map(({ id, link }) => ({ id, secret: link.secret })),
 

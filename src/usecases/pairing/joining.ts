@@ -331,6 +331,7 @@ export function createJoining(parts: JoiningParts): Joining {
       broker: link.broker,
       settings,
       login,
+      at: Math.floor(clock.now()),
       burn: burnKey,
     });
     if (over) return now.session.dispose();

@@ -1,6 +1,7 @@
 /** What a person does about the membership, on running devices. */
 import { expect, it } from 'vitest';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { type DeviceName, parseDeviceName } from '../../../src/entities/device-name.ts';
 import { type Administration, createAdministration } from '../../../src/usecases/membership/administer.ts';
 import { HOUR, MINUTE, Rig, SECOND } from '../messaging/rig.ts';
 import type { RigDevice } from '../messaging/rig-device.ts';
@@ -9,6 +10,12 @@ const { hash } = nodePrimitives;
 
 function at(device: RigDevice): Administration {
   return createAdministration({ hash, self: device.id, log: device.messenger.log });
+}
+
+function parsedName(text: string): DeviceName {
+  const name = parseDeviceName(text);
+  if ('refused' in name) throw new Error(`refused as ${name.refused}`);
+  return name.ok;
 }
 
 const nameOf = (observer: RigDevice, device: RigDevice): string | undefined =>
@@ -66,6 +73,22 @@ it('renames this device everywhere, and says what is wrong with a name', async (
   expect(rig.phone.messenger.log.membership().log.size).toBe(written);
   await rig.pass(SECOND);
   expect(nameOf(rig.laptop, rig.phone)).toBe('a better phone');
+});
+
+it('renames this device however many names it was given by others at once', async () => {
+  const rig = await Rig.met({ devices: 2 });
+  const { laptop, phone } = rig;
+  for (let i = 0; i < 70; i++) {
+    const name = parsedName(`a name of ${i}`);
+    phone.messenger.log.write({ kind: 'rename', target: laptop.id, name, replaces: [] });
+  }
+  await rig.pass(MINUTE);
+  expect(at(laptop).rename('mine')).toEqual({ ok: 'mine' });
+  await rig.pass(MINUTE);
+  expect(nameOf(phone, laptop)).toBe('mine');
+  expect(at(laptop).rename('mine after all')).toEqual({ ok: 'mine after all' });
+  await rig.pass(MINUTE);
+  expect(nameOf(phone, laptop)).toBe('mine after all');
 });
 
 it('writes nothing while entries of its own are known to be missing, so that it never forks itself', async () => {

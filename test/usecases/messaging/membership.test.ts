@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { confirmationsOf } from '../../../src/entities/roster/compose.ts';
 import { isKind } from '../../../src/entities/roster/entry.ts';
 import { encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
+import type { Packet } from './post.ts';
 import { DAY, HOUR, MINUTE, Rig, SECOND } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
 
@@ -216,5 +217,28 @@ describe('a device that has heard nothing fresh for a fortnight', () => {
     await rig.pass(MINUTE);
     expect(rig.laptop.messenger.status().fresh).toBe(true);
     expect(await rig.payloads(rig.phone)).toEqual(['late news']);
+  });
+
+  it('is not made to take old news for fresh by a broker that holds a part of it back', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    const { laptop, phone } = rig;
+    const held: Packet[] = [];
+    rig.post.fate = (packet) => {
+      if (packet.from !== phone.id) return 'deliver';
+      if (rig.items(packet).every(({ kind }) => kind !== 'entries')) return 'deliver';
+      held.push(packet);
+      return 'drop';
+    };
+    phone.messenger.log.write({ kind: 'rename', target: phone.id, name: undefined, replaces: [] });
+    await rig.pass(MINUTE);
+    // Its hello has said what it holds; now nothing comes any more, and after 13 days what the hello spoke of.
+    rig.post.fate = (packet) => (packet.from === phone.id ? 'drop' : 'deliver');
+    await rig.pass(13 * DAY);
+    expect(laptop.messenger.status().fresh).toBe(true);
+    for (const packet of held) rig.post.enqueue(packet);
+    await rig.pass(SECOND);
+    expect(laptop.messenger.log.membership().log.size).toBe(phone.messenger.log.membership().log.size);
+    await rig.pass(2 * DAY);
+    expect(laptop.messenger.status().fresh).toBe(false);
   });
 });

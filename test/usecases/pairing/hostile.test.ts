@@ -114,6 +114,23 @@ describe('a link that somebody else has photographed', () => {
 });
 
 describe('a broker without the link', () => {
+  it('makes the inviter say nothing a thousand times over by sending it one packet as often', async () => {
+    const [rig, laptop, phone] = await three();
+    await rig.drive(laptop, phone, await rig.invite(laptop));
+    const consent = rig.post.log.find((packet) => packet.from === phone.id && rig.message(packet).step === 5);
+    if (consent === undefined) throw new Error('the phone has not consented');
+    await rig.pass(SECOND);
+    const before = rig.steps(laptop, phone).length;
+    for (let i = 0; i < 1000; i++) rig.post.enqueue(consent);
+    await rig.pass(100);
+    expect(rig.steps(laptop, phone).length - before).toBe(1);
+    expect(laptop.counts.get('replayed')).toBe(999);
+    await rig.pass(SECOND);
+    rig.post.enqueue(consent);
+    await rig.pass(SECOND);
+    expect(rig.steps(laptop, phone).slice(before)).toEqual([6, 6]);
+  });
+
   it('changes nothing by altering any message: what is altered is as good as lost', async () => {
     for (const step of [1, 2, 3, 4, 5, 6]) {
       const [rig, laptop, phone] = await three();
@@ -339,6 +356,26 @@ describe('an invite', () => {
     await rig.pass(5 * SECOND);
     expect(phone.result).toEqual({ refused: 'join-removed' });
     expect(laptop.inviting.live()?.state).toBe('open');
+  });
+
+  it('brings nothing to a device that was removed before it heard that it is a member', async () => {
+    const [rig, laptop, phone] = await three();
+    const link = await rig.invite(laptop, { broker: { ...BROKER, derivedLogin: true } });
+    const code = await rig.meet(laptop, phone, link);
+    rig.post.fate = (packet) => (rig.message(packet).step === 6 ? 'drop' : 'deliver');
+    await rig.during(laptop.inviting.approve(code));
+    await rig.pass(5 * SECOND);
+    expect(await laptop.members()).toContain(phone.id);
+    laptop.log.write({ kind: 'revoke', target: phone.id, cut: null, reason: 'lost' });
+    rig.post.fate = () => 'deliver';
+    const before = rig.steps(laptop, phone).length;
+    await rig.pass(MINUTE);
+    expect(phone.result).toEqual({ refused: 'join-removed' });
+    expect(rig.steps(laptop, phone).slice(before)).toEqual([7]);
+    // So long it may still come and ask; then its login goes.
+    expect(laptop.inviting.logins()).toHaveLength(1);
+    await rig.pass(10 * MINUTE);
+    expect(laptop.inviting.logins()).toEqual([]);
   });
 
   it('is refused before any network by a device that has siblings elsewhere', async () => {

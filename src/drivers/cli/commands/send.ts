@@ -74,9 +74,12 @@ async function stdin(): Promise<string> {
   return Buffer.concat(chunks).toString('base64');
 }
 
+const NOT_SYNCHRONISED =
+  'this device has not heard for long from any member, and has to before it sends; one that is online does';
+
 async function report({ out }: Invocation, result: Json): Promise<ExitStatus> {
   if (!isObject(result)) throw new Error('send was answered with something else');
-  const { id, to, wanted, standing, asked, brokerError } = result;
+  const { id, to, wanted, standing, asked, brokerError, notSynchronised } = result;
   const deliveries = Array.isArray(to) ? to.filter(isObject) : [];
   await out.say(
     { event: 'sent', id, to },
@@ -90,7 +93,8 @@ async function report({ out }: Invocation, result: Json): Promise<ExitStatus> {
   }
   const refusal = readRefusal(brokerError);
   if (asked === true) throw refusal ?? new MeshError('delivery-open', { wanted: String(wanted) });
-  const why = refusal === undefined ? 'the broker has not taken it yet' : refusal.message;
+  const unready = notSynchronised === true ? NOT_SYNCHRONISED : 'the broker has not taken it yet';
+  const why = refusal === undefined ? unready : refusal.message;
   out.note(`the message is accepted and waits here: ${why}`);
   return ExitStatus.done;
 }
