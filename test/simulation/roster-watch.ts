@@ -127,17 +127,18 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
   }
 
   /**
-   * Whoever added it had been removed by the time anybody could have heard of it: the others do not know its keys,
-   * so nobody can tell it. A person sees that it is in no list, and adds it again.
+   * Whoever added it had been removed, or was stolen, before anybody could hear of it: the others do not know its
+   * keys, so nobody can tell it. A person sees that it is in no list, and adds it again.
    */
   function isAdrift(device: SimDevice): boolean {
     const { membership } = device;
     const { id } = device.party;
     const addedBy = membership?.roster.devices.get(id)?.addedBy ?? [];
+    const isStolen = (adder: DeviceId): boolean => stage.stolen.some(({ party }) => party.id === adder);
     return devices.some((other) => {
       const theirs = other.membership?.roster;
       if (theirs === undefined || !other.isMember || theirs.devices.has(id)) return false;
-      return addedBy.every((adder) => !theirs.members.has(adder));
+      return addedBy.every((adder) => !theirs.members.has(adder) || isStolen(adder));
     });
   }
 

@@ -614,7 +614,9 @@ class World implements Stage {
   #hasOpen(device: SimDevice): boolean {
     const { messenger, membership } = device;
     if (messenger === undefined || membership === undefined || !this.#takesPart(device)) return false;
-    const here = (id: DeviceId): boolean => this.devices.some(({ party }) => party.id === id);
+    const here = (id: DeviceId): boolean => {
+      return this.devices.some((other) => other.party.id === id && this.#takesPart(other));
+    };
     return messenger.outbox().some(({ to }) =>
       to.some(({ deviceId, state }) => {
         const waits = STATES_UNDER_WAY.includes(state);
@@ -677,15 +679,18 @@ class World implements Stage {
     if (state === 'cancelled' && cancelled && times === 0) return undefined;
     if (state === 'failed' && end?.reason === 'revoked') {
       if (!from.membership?.roster.standing.removed.has(to.party.id)) return 'failed without a revocation';
-      return times > 0 && !end.mayHaveArrived ? 'is said not to have arrived' : undefined;
+      // An old copy of a device does not know what it sent in the life that it has forgotten.
+      const knows = !this.records.rolledBack.has(from);
+      return times > 0 && !end.mayHaveArrived && knows ? 'is said not to have arrived' : undefined;
     }
     // Who is no member sends nothing, and nothing goes to devices that nobody vouches for.
     const takesPart = this.#takesPart(from);
     if (!takesPart || !STATES_UNDER_WAY.includes(state)) {
       return takesPart ? `has ended as ${state}` : undefined;
     }
+    // So does what is meant for a device that knows itself to be out, where the two have parted for good.
     const status = from.membership?.roster.devices.get(to.party.id)?.status;
-    return status === 'void' ? undefined : `has not ended: ${state}`;
+    return status === 'void' || !this.#takesPart(to) ? undefined : `has not ended: ${state}`;
   }
 
   say(...words: readonly string[]): void {

@@ -185,7 +185,8 @@ export function createContact(parts: ContactParts): Contact {
   function noteAnnounced(peer: Peer, sending: HelloItem['sending']): void {
     const { announced } = peer.contact;
     const { incoming } = peer;
-    if (sending === null) {
+    // Between two of whom one is no member nothing is sent, so nobody holds it back.
+    if (sending === null || !office.isSibling(peer)) {
       peer.contact.announced = undefined;
       return;
     }

@@ -203,6 +203,30 @@ describe('a device that leaves', () => {
   });
 });
 
+describe('a device that is void for a while', () => {
+  it('gets and sends, once it is a member again, what waited, and nobody is suspected meanwhile', async () => {
+    const rig = await Rig.met({ devices: 3, strangers: 1 });
+    const { laptop, pi } = rig;
+    const tablet = await stranger(rig);
+    await rig.add(pi, tablet);
+    await rig.pass(MINUTE);
+    rig.post.keepApart(laptop.id, tablet.id);
+    await rig.send(laptop, tablet, 'to the tablet');
+    await rig.send(tablet, laptop, 'to the laptop');
+    await rig.pass(5 * SECOND);
+    laptop.messenger.log.write({ kind: 'revoke', target: pi.id, cut: null, reason: 'lost' });
+    rig.post.reunite();
+    await rig.pass(HOUR);
+    expect(tablet.messenger.farewell.standing()).toBe('void');
+    expect([...(await rig.payloads(laptop)), ...(await rig.payloads(tablet))]).toEqual([]);
+    await rig.add(laptop, tablet);
+    await rig.pass(HOUR);
+    expect(await rig.payloads(laptop)).toEqual(['to the laptop']);
+    expect(await rig.payloads(tablet)).toEqual(['to the tablet']);
+    for (const device of [laptop, tablet]) expect(device.incidents, device.name).toEqual([]);
+  });
+});
+
 describe('a device that has heard nothing fresh for a fortnight', () => {
   it('keeps its messages back until somebody has shown what it holds', async () => {
     const rig = await Rig.met({ devices: 2 });

@@ -9,6 +9,7 @@ import { exists, homeAt } from '../../node/home.ts';
 import { nodePrimitives } from '../../node/primitives.ts';
 import type { Run } from '../command.ts';
 import { withExamples } from '../examples.ts';
+import { hostDeviceName } from '../host-name.ts';
 import { type BrokerOptions, brokerSettings, initialise } from '../initialise.ts';
 import { watchInterruption } from '../interruption.ts';
 import { harmless, type Invocation } from '../invocation.ts';
@@ -61,8 +62,7 @@ async function joinMesh(
   const agree = (): Promise<void> => confirmInviter(invocation, describeLink(link), options, word === '-');
   const isNew = !(await exists(homeAt(home).header));
   if (isNew) {
-    const { name } = options;
-    if (name === undefined) throw new MeshError('name-missing');
+    const name = options.name ?? hostDeviceName();
     const parsed = parseDeviceName(name);
     if ('refused' in parsed) throw new MeshError(parsed.refused);
     await agree();

@@ -183,7 +183,7 @@ function describe({ deviceId, broker, members, embeddedBroker }: JsonObject): st
       isHere
         ? 'nobody else is in this mesh yet; for a second device on this machine, in another terminal, call'
         : 'nobody else is in this mesh yet; on the other machine, where this program is too, call',
-      `"npx mesh join - --name NAME${isHere ? ' --home DIRECTORY' : ''}" and paste the link; type the code that it shows here, and it is in`,
+      `"npx mesh join -${isHere ? ' --home DIRECTORY' : ''}" and paste the link; type the code that it shows here, and it is in`,
     );
   } else lines.push('"mesh invite" in another terminal brings in one more; Ctrl-C ends the daemon');
   return lines.join('\n');
