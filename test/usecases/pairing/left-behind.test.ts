@@ -1,6 +1,7 @@
 /** What becomes, in another mesh, of messages that wait in the one that a device leaves behind. */
 import { expect, it } from 'vitest';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
+import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import type { DeviceId } from '../../../src/entities/device-id.ts';
 import type { AgreementKey } from '../../../src/entities/keys.ts';
 import { loadDevice } from '../../../src/usecases/device/load-device.ts';
@@ -62,7 +63,7 @@ it('says how each message ended that waited for a device of the mesh before', as
     const engine = await phone.engine();
     const { self, account, pickleKey } = await loadDevice({ engine, hash }, keystore);
     expect(keystore.keys('pair')).toEqual([laptop.id]);
-    const stranger = engine.createAccount();
+    const stranger = (await loadEngine(realRandomness)).createAccount();
     for (const key of ourKeys) {
       const { body } = stranger.startSession(self.keys.agreement, key).encrypt(new Uint8Array(1));
       expect(account.acceptSession(stranger.keys.agreement, body)).toHaveProperty('refused');
