@@ -4,11 +4,7 @@ import { fingerprint } from '../../entities/device-id.ts';
 import type { NameRefusal } from '../../entities/device-name.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { RosterDevice } from '../../entities/roster/roster.ts';
-import {
-  type Administration,
-  createAdministration,
-  type WriteRefusal,
-} from '../../usecases/membership/administer.ts';
+import { createAdministration, type WriteRefusal } from '../../usecases/membership/administer.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
 import type { MethodTable } from '../rpc/server.ts';
 import { deviceNamed, nameOf } from './devices.ts';
@@ -20,6 +16,7 @@ const REASONS = ['lost', 'retired'] as const;
 const PATIENCE = 5000;
 /** How long a device that leaves waits for somebody to say so, unless told otherwise. */
 const LEAVING = 30_000;
+const CATCHING_UP = 10_000;
 
 export function membershipMethods(ports: ApiPorts): MethodTable {
   const { self, hash, messenger, clock } = ports;
@@ -42,6 +39,9 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
     });
   }
 
+  /** What this device wrote and has forgotten is on its way, if there is any; a removal does not wait for ever. */
+  const caughtUp = (): Promise<boolean> => until(() => !messenger.log.isBehind(), CATCHING_UP);
+
   return {
     /** What a removal would do, for people to see before they decide. */
     async 'revoke.preview'(params) {
@@ -59,6 +59,7 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       const patience = optionalCount(params, 'timeout');
       await ports.online();
       const device = deviceNamed(ports, name);
+      await caughtUp();
       const result = administration.revoke(device.id, reason);
       if ('refused' in result) {
         const again = result.refused === 'already-removed' && wait;
@@ -91,7 +92,10 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       const wasRemoved = farewell.standing() === 'removed';
       if (!wasRemoved && others.length > 0) {
         await ports.online();
-        if (farewell.standing() !== 'left') announce(administration, force);
+        if (farewell.standing() !== 'left') {
+          await caughtUp();
+          administration.leave();
+        }
         await messenger.settled();
         const heard = await until(() => farewell.answered().length > 0, force ? PATIENCE : patience);
         if (!heard && !force) throw new MeshError('leave-unheard');
@@ -100,11 +104,6 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       return { deviceId: self, announced: !wasRemoved && others.length > 0 };
     },
   };
-}
-
-function announce(administration: Administration, force: boolean): void {
-  const result = administration.leave();
-  if ('refused' in result && !force) throw refusal(result.refused, '');
 }
 
 function about(device: RosterDevice): JsonObject {

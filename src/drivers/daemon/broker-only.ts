@@ -15,7 +15,7 @@ import { openKeystore } from '../node/open-keystore.ts';
 import { nodePrimitives } from '../node/primitives.ts';
 import { nodeRandomness } from '../node/randomness.ts';
 import { loadEngine } from '../vodozemac/load-node.ts';
-import { announcement, type EmbeddedAddress, openEmbedded } from './embedded.ts';
+import { announcement, type EmbeddedAddress, guestsOf, openEmbedded } from './embedded.ts';
 
 const VERIFIED_AT_OPEN: readonly RecordKind[] = ['identity', 'account', 'entry', 'setting'];
 
@@ -71,7 +71,7 @@ async function openBrokerOnly(
     undo.push(() => keystore.close());
     const device = await loadDevice({ engine: await loadEngine(nodeRandomness), hash }, keystore);
     device.account.dispose();
-    const { members } = (await loadMesh(hash, keystore)).roster;
+    const members = guestsOf((await loadMesh(hash, keystore)).roster);
     const embedded = await openEmbedded(keystore, { ...address, self: device.self.id, members });
     undo.push(() => embedded.stop());
 

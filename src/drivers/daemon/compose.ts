@@ -29,7 +29,7 @@ import { nodeRandomness } from '../node/randomness.ts';
 import { loadEngine } from '../vodozemac/load-node.ts';
 import { createCheckup } from './checkup.ts';
 import { createCrossing, guarded } from './crossing.ts';
-import { type Embedded, type EmbeddedAddress, openEmbedded } from './embedded.ts';
+import { type Embedded, type EmbeddedAddress, guestsOf, openEmbedded } from './embedded.ts';
 import { bidFarewell } from './farewell.ts';
 import { VERSION } from './version.ts';
 
@@ -111,7 +111,7 @@ async function compose(
       : await openEmbedded(keystore, {
           ...embeddedBroker,
           self: device.self.id,
-          members: membership.roster.members,
+          members: guestsOf(membership.roster),
         });
   if (guests !== undefined) undo.push(() => guests.stop());
 
@@ -283,15 +283,16 @@ function serveGuests(guests: Embedded, messenger: Messenger): () => void {
   // Each for its own while: what the others say to the removal is a change of the log too.
   const leaving = new Set<DeviceId>();
   const members = (): void => {
-    guests.setMembers(new Set([...messenger.log.membership().roster.members, ...leaving]));
+    guests.setMembers(new Set([...guestsOf(messenger.log.membership().roster), ...leaving]));
   };
   return messenger.listen((news) => {
     // Whatever happened: an invite is over, too, once its newcomer is heard as a member, or removed, or in time.
     invites();
     if (news.kind !== 'membership') return;
     const { before, now } = news.change;
-    for (const id of before.members) {
-      if (now.members.has(id)) continue;
+    const still = guestsOf(now);
+    for (const id of guestsOf(before)) {
+      if (still.has(id)) continue;
       leaving.add(id);
       nodeClock.after(LOGIN_GRACE, () => {
         leaving.delete(id);

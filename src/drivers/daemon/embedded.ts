@@ -11,6 +11,7 @@ import type { CertificatePin } from '../../entities/certificate-pin.ts';
 import { hkdf32, type Mac } from '../../entities/crypto.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
+import type { Roster } from '../../entities/roster/roster.ts';
 import { Secret } from '../../entities/secret.ts';
 import { utf8 } from '../../entities/text.ts';
 import type { Keystore } from '../../usecases/ports/keystore.ts';
@@ -133,6 +134,12 @@ export async function openEmbedded(
     status: () => broker.status(),
     stop: () => broker.stop(),
   };
+}
+
+/** Members, and those that are void: they too have to hear how they stand. */
+export function guestsOf({ devices }: Pick<Roster, 'devices'>): ReadonlySet<DeviceId> {
+  const welcome = [...devices.values()].filter(({ status }) => status === 'member' || status === 'void');
+  return new Set(welcome.map(({ id }) => id));
 }
 
 /** What people and scripts are told of it. */

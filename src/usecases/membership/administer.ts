@@ -32,10 +32,10 @@ export interface Administration {
   revoke(
     target: DeviceId,
     reason: RevokeReason,
-  ): Result<EntryHash, WriteRefusal | 'device-self' | 'already-removed'>;
+  ): Result<EntryHash, 'device-void' | 'device-self' | 'already-removed'>;
   /** Who has applied the removal of a device, of those who are to. */
   standing(target: DeviceId): Standing;
-  leave(): Result<EntryHash, WriteRefusal>;
+  leave(): EntryHash;
   rename(name: string): Result<DeviceName, WriteRefusal | NameRefusal>;
 }
 
@@ -48,9 +48,11 @@ export interface AdministrationParts {
 export function createAdministration({ hash, self, log }: AdministrationParts): Administration {
   const deviceOf = (id: DeviceId): RosterDevice | undefined => log.membership().roster.devices.get(id);
 
+  const isMember = (): boolean => deviceOf(self)?.status === 'member';
+
   function refusal(): WriteRefusal | undefined {
     if (log.isBehind()) return 'device-behind';
-    return deviceOf(self)?.status === 'member' ? undefined : 'device-void';
+    return isMember() ? undefined : 'device-void';
   }
 
   return {
@@ -71,8 +73,8 @@ export function createAdministration({ hash, self, log }: AdministrationParts): 
       if (target === self) return { refused: 'device-self' };
       const status = deviceOf(target)?.status;
       if (status === 'removed' || status === 'left') return { refused: 'already-removed' };
-      const refused = refusal();
-      if (refused !== undefined) return { refused };
+      // Not even where this device is behind: who says that it is may be the very device that is to go.
+      if (!isMember()) return { refused: 'device-void' };
       return { ok: log.write(revocation(log.membership(), target, reason)).hash };
     },
 
@@ -89,11 +91,8 @@ export function createAdministration({ hash, self, log }: AdministrationParts): 
       };
     },
 
-    leave() {
-      // A device that is void leaves too: there is nobody whom it would mislead.
-      if (log.isBehind()) return { refused: 'device-behind' };
-      return { ok: log.write({ kind: 'leave' }).hash };
-    },
+    // Always: it takes away nothing but the device itself.
+    leave: () => log.write({ kind: 'leave' }).hash,
 
     rename(text) {
       const name = parseDeviceName(text);

@@ -71,7 +71,7 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
     record = next;
     told = next.told.flatMap((bytes) => {
       const entry = decodeEntry(hash, bytes);
-      return 'refused' in entry ? [] : [entry.ok.author.id];
+      return 'ok' in entry && isSigned(entry.ok) ? [entry.ok.author.id] : [];
     });
   }
 
@@ -120,9 +120,14 @@ export function createFarewell(office: Office, log: MeshLog): Farewell {
   }
 
   function isByMember(entry: Entry): boolean {
+    return log.membership().roster.members.has(entry.author.id) && isSigned(entry);
+  }
+
+  /** By somebody who is known here, whatever has become of it. */
+  function isSigned(entry: Entry): boolean {
     const { roster, mesh } = log.membership();
     const author = roster.devices.get(entry.author.id);
-    if (author?.status !== 'member' || entry.mesh !== mesh) return false;
+    if (author === undefined || entry.mesh !== mesh) return false;
     return office.engine.verify(author.keys.signing, entrySignable(entry.hash), entry.signature);
   }
 

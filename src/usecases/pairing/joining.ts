@@ -159,6 +159,7 @@ export function createJoining(parts: JoiningParts): Joining {
 
   function enter(now: HeldJoin, state: JoinState): void {
     now.state = state;
+    now.at = Math.floor(clock.now());
     now.base = now.session.pickle();
     now.gathered.clear();
     now.read.clear();
@@ -331,7 +332,8 @@ export function createJoining(parts: JoiningParts): Joining {
       broker: link.broker,
       settings,
       login,
-      at: Math.floor(clock.now()),
+      // When the inviter answered: what it sends may lie at the broker for long.
+      at: now.at,
       burn: burnKey,
     });
     if (over) return now.session.dispose();

@@ -60,6 +60,8 @@ export interface HeldJoin {
   readonly nonce: Uint8Array;
   readonly first: Uint8Array;
   state: JoinState;
+  /** When the state began, by this device's clock. */
+  at: number;
   session: PairingSession;
   /** The session as it was when the state began: the messages of one state are read from there on. */
   base: Pickle;
@@ -113,6 +115,7 @@ export function beginJoin(
     nonce,
     first: first.text,
     state: 'claiming',
+    at: 0,
     session,
     base: session.pickle(),
     mesh: undefined,
@@ -143,6 +146,7 @@ export function restoreJoin(
     nonce: record.nonce,
     first: record.first,
     state: stateOf(record.state),
+    at: record.at,
     session: pairingSession(engine, pickleKey, engine.restoreSession(record.session, pickleKey)),
     base: record.session,
     mesh: record.mesh === null ? undefined : meshIdFromBytes(record.mesh),
@@ -161,6 +165,7 @@ export function joiningRecord(now: HeldJoin): JoiningRecord {
     name: now.name,
     settings: now.settings,
     state: now.state,
+    at: now.at,
     nonce: now.nonce,
     session: now.base,
     first: now.first,

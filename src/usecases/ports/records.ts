@@ -239,6 +239,8 @@ export interface JoiningRecord {
   readonly settings: readonly (readonly [key: string, value: string])[];
   /** How far it has come: see `joining`. */
   readonly state: string;
+  /** When it came so far, by this device's clock. */
+  readonly at: number;
   readonly nonce: Uint8Array;
   readonly session: Pickle;
   readonly first: Uint8Array;

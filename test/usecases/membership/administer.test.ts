@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { type DeviceName, parseDeviceName } from '../../../src/entities/device-name.ts';
+import type { EntryHash } from '../../../src/entities/roster/entry.ts';
 import { type Administration, createAdministration } from '../../../src/usecases/membership/administer.ts';
 import { HOUR, MINUTE, Rig, SECOND } from '../messaging/rig.ts';
 import type { RigDevice } from '../messaging/rig-device.ts';
@@ -110,4 +111,16 @@ it('writes nothing while entries of its own are known to be missing, so that it 
   await rig.pass(SECOND);
   expect(nameOf(rig.laptop, rig.phone)).toBe('another name');
   expect(rig.laptop.messenger.log.membership().roster.forks.size).toBe(0);
+});
+
+it('removes a device that claims to know more of this one than it knows itself, and is believed no more', async () => {
+  const rig = await Rig.met({ devices: 3 });
+  const { log } = rig.laptop.messenger;
+  log.sawHeads(rig.pi.id, [{ author: rig.laptop.id, sequence: 99, hash: 'f'.repeat(64) as EntryHash }]);
+  expect(at(rig.laptop).rename('a laptop')).toEqual({ refused: 'device-behind' });
+  expect(at(rig.laptop).revoke(rig.pi.id, 'lost')).toHaveProperty('ok');
+  expect(log.isBehind()).toBe(false);
+  expect(at(rig.laptop).rename('a laptop')).toEqual({ ok: 'a laptop' });
+  await rig.pass(MINUTE);
+  expect(at(rig.phone).standing(rig.pi.id).awaited).toEqual([]);
 });
