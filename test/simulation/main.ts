@@ -1,4 +1,4 @@
-/** `npm run simulate -- --seeds N --devices D --steps S [--first F] [--workers W]` */
+/** `npm run simulate -- --seeds N --devices D --steps S [--first F] [--workers W] [--no-rollbacks] [--no-membership]` */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,10 @@ async function runSeeds(from: number, stride: number): Promise<number> {
     else {
       failed++;
       say(`seed ${seed}: FAILED, ${numbers}\n  ${outcome.problem}`);
-      say(`  again: npm run simulate -- --seeds 1 --first ${seed} --devices ${devices} --steps ${steps}`);
+      const options = `${rollbacks ? '' : ' --no-rollbacks'}${membership ? '' : ' --no-membership'}`;
+      say(
+        `  again: npm run simulate -- --seeds 1 --first ${seed} --devices ${devices} --steps ${steps}${options}`,
+      );
       if (values['stop-at-first']) break;
     }
   }

@@ -2,6 +2,8 @@
  * Devices in Mallory's hands. She takes one with its disk, and its program goes on with its keys and its sessions:
  * it denies every revocation of its own, adds accomplices, revokes people's devices, writes its chain twice over,
  * serves each member another branch, says again what was said long ago, and tells members that they are removed.
+ *
+ * Longer than most: one list of everything that she can do with a device, over one set of devices.
  */
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { toHex } from '../../src/entities/bytes.ts';

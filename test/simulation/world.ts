@@ -3,6 +3,9 @@
  * restored backups, devices that come and go, and some that she has stolen. After every step it is checked that
  * nothing was shown that is not committed and that rosters are what they should be; at the end, after a fair phase,
  * that everything accepted has ended, each once, in order, and that all that belong together hold the same log.
+ *
+ * Long, because what happens to packets and messages is checked where it happens; what people, traitors and the
+ * rosters do has files of its own.
  */
 import { createHash } from 'node:crypto';
 import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';

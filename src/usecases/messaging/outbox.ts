@@ -379,7 +379,7 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) {
         for (const addressee of peer.pending) {
           if (addressee.over || addressee.message.expiresAt > now) continue;
-          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
+          addressee.mayHaveArrived = mayHaveArrived(peer, addressee);
           end(addressee, 'expired', null);
           lotChanged(addressee.lot);
         }
@@ -392,7 +392,7 @@ export function createOutbox(office: Office): Outbox {
       peer.inFlight = [];
       for (const addressee of pending) {
         if (!addressee.over) {
-          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
+          addressee.mayHaveArrived = mayHaveArrived(peer, addressee);
           end(addressee, 'failed', 'revoked');
         }
         settled(addressee);
@@ -435,6 +435,11 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };
+}
+
+/** It was sent; or nobody knows, because the life that could have sent it is forgotten. */
+function mayHaveArrived(peer: Peer, addressee: Addressee): boolean {
+  return peer.frozen || addressee.run !== null || addressee.number <= (peer.outgoing?.offered ?? 0);
 }
 
 /** The most that a record takes up around its payload: its labels, its id, its time, and the heads of all. */

@@ -40,6 +40,26 @@ describe('a device whose disk was put back to an older copy', () => {
     expect(await rig.states(rig.laptop, receipt)).toEqual(['delivered']);
   });
 
+  it('does not deny that a message may have arrived which the life that is forgotten could have sent', async () => {
+    const rig = await Rig.met();
+    rig.post.disconnect(rig.laptop.id);
+    const receipt = await rig.send(rig.laptop, rig.phone, 'in both lives');
+    const image = rig.laptop.disk.image();
+    rig.post.connect(rig.laptop.id, true);
+    await rig.pass(5 * SECOND);
+    rig.crash(rig.laptop);
+    rig.laptop.disk.restore(image);
+    // Of what the phone says only that it remembers more arrives, and not what it has.
+    rig.post.fate = (packet) =>
+      packet.from === rig.phone.id && rig.envelope(packet).kind !== 'greeting' ? 'drop' : 'deliver';
+    await rig.restart(rig.phone);
+    await rig.start(rig.laptop);
+    await rig.pass(5 * SECOND);
+    await rig.revoke(rig.laptop, rig.phone);
+    const delivery = await rig.laptop.messenger.delivery(receipt.id);
+    expect(delivery?.to).toMatchObject([{ state: 'failed', reason: 'revoked', mayHaveArrived: true }]);
+  });
+
   it('gives up every ratchet and every key that it held', async () => {
     const rig = await Rig.met();
     await rig.send(rig.laptop, rig.phone, 'one');
