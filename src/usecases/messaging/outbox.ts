@@ -215,6 +215,12 @@ export function createOutbox(office: Office): Outbox {
     pairChanged(office, peer);
   }
 
+  /** It was sent; or nobody knows, because a life that could have sent it is forgotten. */
+  function mayHaveArrived(peer: Peer, addressee: Addressee): boolean {
+    if (addressee.number <= (peer.outgoing?.offered ?? 0) || addressee.run !== null) return true;
+    return peer.frozen && !same(addressee.lot.run, office.run);
+  }
+
   function at(peer: Peer, number: number): Addressee | undefined {
     const first = peer.pending[0];
     return first === undefined ? undefined : peer.pending[number - first.number];
@@ -435,11 +441,6 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };
-}
-
-/** It was sent; or nobody knows, because the life that could have sent it is forgotten. */
-function mayHaveArrived(peer: Peer, addressee: Addressee): boolean {
-  return peer.frozen || addressee.run !== null || addressee.number <= (peer.outgoing?.offered ?? 0);
 }
 
 /** The most that a record takes up around its payload: its labels, its id, its time, and the heads of all. */

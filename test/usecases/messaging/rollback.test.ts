@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MINUTE, Rig, SECOND } from './rig.ts';
+import { DAY, MINUTE, Rig, SECOND } from './rig.ts';
 
 describe('a device whose disk was put back to an older copy', () => {
   it('finds out from its peers, says so once, and goes on without loss or doubling', async () => {
@@ -49,6 +49,8 @@ describe('a device whose disk was put back to an older copy', () => {
     await rig.pass(5 * SECOND);
     rig.crash(rig.laptop);
     rig.laptop.disk.restore(image);
+    // So long that it sends nothing before it has heard from somebody.
+    await rig.pass(15 * DAY);
     // Of what the phone says only that it remembers more arrives, and not what it has.
     rig.post.fate = (packet) =>
       packet.from === rig.phone.id && rig.envelope(packet).kind !== 'greeting' ? 'drop' : 'deliver';
