@@ -215,12 +215,6 @@ export function createOutbox(office: Office): Outbox {
     pairChanged(office, peer);
   }
 
-  /** It was sent; or nobody knows, because a life that could have sent it is forgotten. */
-  function mayHaveArrived(peer: Peer, addressee: Addressee): boolean {
-    if (addressee.number <= (peer.outgoing?.offered ?? 0) || addressee.run !== null) return true;
-    return peer.frozen && !same(addressee.lot.run, office.run);
-  }
-
   function at(peer: Peer, number: number): Addressee | undefined {
     const first = peer.pending[0];
     return first === undefined ? undefined : peer.pending[number - first.number];
@@ -385,7 +379,7 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) {
         for (const addressee of peer.pending) {
           if (addressee.over || addressee.message.expiresAt > now) continue;
-          addressee.mayHaveArrived = mayHaveArrived(peer, addressee);
+          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
           end(addressee, 'expired', null);
           lotChanged(addressee.lot);
         }
@@ -398,7 +392,7 @@ export function createOutbox(office: Office): Outbox {
       peer.inFlight = [];
       for (const addressee of pending) {
         if (!addressee.over) {
-          addressee.mayHaveArrived = mayHaveArrived(peer, addressee);
+          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
           end(addressee, 'failed', 'revoked');
         }
         settled(addressee);
