@@ -304,6 +304,10 @@ export const explanations = {
     'there is no device in {home}',
     'make one with "mesh init" or "mesh join -"',
   ),
+  'store-unfinished': store(
+    'the making of this device was cut off before it was done',
+    'call "mesh init" or "mesh join -" again, with what unlocks it: that goes on with it',
+  ),
   'store-exists': store('there is a device in {home} already', 'choose another directory with --home'),
   'store-wrong-secret': store(
     'the unlock secret does not open the store in {home}',

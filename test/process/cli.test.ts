@@ -253,6 +253,8 @@ describe('the daemon', () => {
     daemon.child.kill('SIGSTOP');
     const status = await mesh(['status', ...as(laptop)]);
     expect([status.status, codeOf(status)]).toEqual([3, 'daemon-silent']);
+    const second = await mesh(['up', ...as(laptop)]);
+    expect([second.status, codeOf(second)]).toEqual([3, 'daemon-silent']);
   });
 
   it('without a broker is a mistake, and leaves the store free', async () => {

@@ -181,6 +181,17 @@ describe('mesh leave', () => {
     expect((await pair(laptop, pi, '--name', 'pi')).join.status).toBe(0);
   });
 
+  it('deletes the store of a command that has it open, and ends that one', async () => {
+    const alone = await make(base, 'alone', '--broker', `mqtt://127.0.0.1:${port}`);
+    const listener = new MeshProcess(['listen', ...as(alone)]);
+    running.push(listener);
+    const hasIt = async (): Promise<boolean> => existsSync(`${alone.home}/socket`);
+    await until(hasIt, 'the listener has the store open');
+    expect((await mesh(['leave', '--yes', ...as(alone)])).events).toEqual([{ event: 'left' }]);
+    expect(existsSync(`${alone.home}/header`)).toBe(false);
+    expect(outcome(await listener.ended())).toEqual([3, 'store-not-initialised']);
+  });
+
   it('waits for somebody to hear of it, unless it is forced or alone', async () => {
     const [laptop, pi] = (await family('pi')) as [Place, Place];
     for (const one of running.splice(0)) await one.stop();

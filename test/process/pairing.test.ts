@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '../brokers/loopback.ts';
+import { createKeystore } from '../../src/drivers/node/open-keystore.ts';
+import { makeKeyFile } from '../../src/drivers/node/unlock.ts';
+import { freePort, realRandomness } from '../brokers/loopback.ts';
 import { hasMosquitto, type Mosquitto, startMosquitto } from '../brokers/mosquitto.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { as, compile, MeshProcess, mesh } from './mesh-process.ts';
@@ -112,6 +114,16 @@ describe('from an invite to a member, at the broker of the inviter', () => {
     await delivers(laptop, phone, 'to the daemon that stayed');
     await delivers(phone, laptop, 'from it');
     expect(elsewhere.child.exitCode).toBe(null);
+  });
+
+  it('finishes what was cut off between the making of the store and that of the device', async () => {
+    const laptop = await laptopWithBroker();
+    const pi = place(base, 'pi');
+    const { keystore } = await createKeystore(pi.home, await makeKeyFile(pi.keyFile, realRandomness));
+    await keystore.close();
+    expect(outcome(await mesh(['status', ...as(pi)]))).toEqual([3, 'store-unfinished']);
+    expect((await pair(laptop, pi, '--name', 'pi')).join.status).toBe(0);
+    expect(await namesOf(laptop)).toEqual(['laptop', 'pi']);
   });
 
   it('brings in a third device, of which the second hears; only who has the broker can invite to it', async () => {

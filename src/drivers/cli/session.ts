@@ -137,6 +137,8 @@ async function hostIt(invocation: Invocation): Promise<Reached> {
   void host.handedOver.then(() => {
     given = true;
   });
+  // Somebody else may have told this device to leave: nothing here is worth keeping the store for any more.
+  void host.retirement.then(() => host.release(PATIENCE_WITH_OTHERS).catch(fatal));
   const own = await connect(home);
   if (own === undefined) {
     // A daemon was waiting at the door and has the store by now, or is about to.

@@ -17,15 +17,16 @@ export interface LoadedDevice {
   readonly createdAt: number;
 }
 
-/** Throws `store-damaged` for a store without a device, and `pickle-damaged`. */
+/** Throws `store-unfinished` for a store without a device, `store-damaged` for half of one, and `pickle-damaged`. */
 export async function loadDevice(
   { engine, hash }: { readonly engine: Engine; readonly hash: Hash },
   keystore: Pick<Keystore, 'read'>,
 ): Promise<LoadedDevice> {
   const identity = await keystore.read('identity', 'self');
   const pickle = await keystore.read('account', 'self');
+  if (identity === undefined && pickle === undefined) throw new MeshError('store-unfinished');
   if (identity === undefined || pickle === undefined) {
-    throw new MeshError('store-damaged', { detail: 'there is no device in it' });
+    throw new MeshError('store-damaged', { detail: 'half of its device is missing' });
   }
   const pickleKey = new Secret(identity.pickleKey);
   const account = engine.restoreAccount(pickle, pickleKey);

@@ -90,8 +90,8 @@ it.each([
 });
 
 describe('a store', () => {
-  it('without a device is damaged', async () => {
-    expect(await codeOf(loadDevice({ engine, hash }, keystore))).toBe('store-damaged');
+  it('without a device is unfinished, and has no mesh', async () => {
+    expect(await codeOf(loadDevice({ engine, hash }, keystore))).toBe('store-unfinished');
     expect(await codeOf(loadMesh(hash, keystore))).toBe('store-damaged');
   });
 

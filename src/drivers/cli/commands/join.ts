@@ -60,16 +60,19 @@ async function joinMesh(
     login: user === undefined ? undefined : { user, password: settings.get('broker-password') },
   };
   const agree = (): Promise<void> => confirmInviter(invocation, describeLink(link), options, word === '-');
-  const isNew = !(await exists(homeAt(home).header));
-  if (isNew) {
-    const name = options.name ?? hostDeviceName();
-    const parsed = parseDeviceName(name);
-    if ('refused' in parsed) throw new MeshError(parsed.refused);
-    await agree();
+  const name = options.name ?? hostDeviceName();
+  async function makeDevice(): Promise<void> {
     // A login for the broker of the link is not to be shown to another one, should this fail.
     const { brokerUser: _user, brokerPasswordFile: _file, brokerCa: _ca, ...others } = options;
     const made = await initialise(invocation, name, options.broker === undefined ? others : options);
     tellOfKeyFile(invocation, made.keyFile);
+  }
+  const isNew = !(await exists(homeAt(home).header));
+  if (isNew) {
+    const parsed = parseDeviceName(name);
+    if ('refused' in parsed) throw new MeshError(parsed.refused);
+    await agree();
+    await makeDevice();
   } else if (options.broker ?? options.brokerPin ?? options.topicPrefix) {
     throw new MeshError('usage', {
       detail:
@@ -78,8 +81,8 @@ async function joinMesh(
   }
   const interruption = watchInterruption();
   let agreed = isNew;
-  try {
-    const joined = await withMesh(
+  const joinOnce = () =>
+    withMesh(
       invocation,
       async (session) => {
         const look = await session.call('join.look', { link: text });
@@ -96,6 +99,15 @@ async function joinMesh(
       },
       { repeatable: false },
     );
+  try {
+    const joined = await joinOnce().catch(async (error: unknown) => {
+      if (!(error instanceof MeshError) || error.code !== 'store-unfinished') throw error;
+      // An earlier call was cut off between the making of the store and that of the device.
+      if (!agreed) await agree();
+      agreed = true;
+      await makeDevice();
+      return joinOnce();
+    });
     if (!isObject(joined)) throw new Error('a join was answered with something else');
     const { deviceId, members } = joined;
     await invocation.out.say(

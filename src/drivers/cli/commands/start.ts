@@ -58,11 +58,8 @@ async function start(invocation: Invocation, options: StartOptions): Promise<Exi
   try {
     if (!(await exists(homeAt(invocation.home).header))) await makeDevice(invocation);
     return await run(invocation, address, interruption.came).catch(async (error: unknown) => {
-      if (!(error instanceof MeshError) || error.code !== 'store-damaged') throw error;
-      // Perhaps only a store whose making was cut off before there was a device in it.
-      await makeDevice(invocation).catch(() => {
-        throw error;
-      });
+      if (!(error instanceof MeshError) || error.code !== 'store-unfinished') throw error;
+      await makeDevice(invocation);
       return run(invocation, address, interruption.came);
     });
   } catch (error) {
