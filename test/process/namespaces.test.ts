@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hasMosquitto, PROGRAM as MOSQUITTO, withoutMosquitto } from '../brokers/mosquitto.ts';
 import { temporaryDirectory } from '../support/home.ts';
@@ -150,6 +151,8 @@ describe.skipIf(!hasNamespaces)(`two hosts${hasNamespaces ? '' : ` (${withoutNam
     expect(revoked.status, revoked.stdout + revoked.stderr).toBe(0);
     const ended = await daemon.ended();
     expect([ended.status, ended.events.at(-1)?.code]).toEqual([7, 'device-revoked']);
+    // The login outlives the removal by a second, in which the device is told.
+    await setTimeout(2000);
     const again = await pi.run('up', '--home', old, '--key-file', keyFile);
     expect([again.status, again.events.at(-1)?.code]).toEqual([5, 'broker-refused-login']);
   });

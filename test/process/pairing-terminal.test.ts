@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { drawQr } from '../../src/drivers/cli/qr.ts';
-import { freePort } from '../brokers/loopback.ts';
+import { eventually, freePort } from '../brokers/loopback.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { as, compile, MeshProcess, mesh, PROGRAM } from './mesh-process.ts';
 import { joining, make, namesOf, outcome, type Place, pair, place } from './pairing-cast.ts';
@@ -63,7 +63,8 @@ describe('mesh invite', () => {
     const invite = screen(laptop, 'invite');
     const link = await linkOn(invite);
     const drawn = drawQr(link).text.trimEnd().split('\n');
-    for (const line of drawn) expect(invite.raw).toContain(line);
+    // It comes in pieces.
+    await eventually(() => drawn.every((line) => invite.raw.includes(line)), 'the whole code is drawn', 5000);
     expect(invite.screen.indexOf('mesh://join')).toBeLessThan(invite.screen.indexOf('█'));
     expect(invite.raw.trimEnd().endsWith(drawn.at(-1) ?? 'nothing')).toBe(true);
     const [join, code] = await asking(link);
