@@ -12,6 +12,7 @@ import { type Draft, type Outbox, type Receipt, stateOf } from './outbox.ts';
 import type { Peer } from './peer.ts';
 
 export const DEFAULT_TTL = 30 * 86_400_000;
+const SHORT_LIFE = 2 * 60_000;
 
 /** Control characters, and the mark that decoders of UTF-8 like to swallow: what is sent arrives as it was. */
 const UNFIT = /[\p{Cc}\uFEFF]/u;
@@ -103,6 +104,12 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
     return { ok: { to, payload: payload.slice(), type, thread, group: null, sentAt, expiresAt } };
   }
 
+  /** What lives for less than a housekeeper's round ends on time too. */
+  function expireSoon(expiresAt: number): void {
+    const left = expiresAt - office.runningTime();
+    if (left < SHORT_LIFE) clock.after(Math.max(0, left) + 1, () => outbox.expire(office.runningTime()));
+  }
+
   async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
     if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
     return new Promise((resolve) => {
@@ -171,6 +178,7 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
       gathered = [];
       if (accepted.length === 0) return;
       outbox.accept(accepted.map(({ draft }) => draft));
+      for (const { draft } of accepted) expireSoon(draft.expiresAt);
       cycle.afterwards(() => {
         for (const { draft, done } of accepted) done({ ok: receiptOf(draft.id, outbox.find(draft.id)) });
       });

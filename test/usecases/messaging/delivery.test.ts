@@ -170,6 +170,16 @@ describe('a message that shall not go, or cannot in time', () => {
     expect(await rig.states(rig.laptop, next)).toEqual(['delivered']);
   });
 
+  it('that is to live for a second ends after a second', async () => {
+    const rig = await Rig.met();
+    await rig.stop(rig.phone);
+    const receipt = await rig.send(rig.laptop, rig.phone, { payload: text('in a hurry'), ttl: SECOND });
+    await rig.pass(900);
+    expect(await rig.states(rig.laptop, receipt)).toEqual(['published']);
+    await rig.pass(200);
+    expect(await rig.states(rig.laptop, receipt)).toEqual(['expired']);
+  });
+
   it('that was cancelled too late expires like any other while the recipient stays silent', async () => {
     const rig = await Rig.met();
     await rig.stop(rig.phone);
