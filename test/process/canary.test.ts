@@ -8,11 +8,13 @@ import { existsSync } from 'node:fs';
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
+import { decodeInviteLink } from '../../src/entities/pairing/link.ts';
 import { eventually } from '../brokers/loopback.ts';
 import { hasMosquitto, startMosquitto, withoutMosquitto } from '../brokers/mosquitto.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { type MeshDevice, makeMesh } from './make-mesh.ts';
-import { compile, MeshProcess, type RunOptions } from './mesh-process.ts';
+import { as, compile, MeshProcess, type RunOptions } from './mesh-process.ts';
 import { installed, shell } from './shell.ts';
 
 const canary = (): string => `canary${randomBytes(9).toString('hex')}`;
@@ -155,11 +157,12 @@ it.skipIf(!hasMosquitto || !existsSync('/proc/self/environ'))(
       ];
 
       await makingADevice(broker.url);
+      const invited = await inviting(laptop);
       const { log, child } = await talking(laptop, pi);
       await mistakes(laptop);
 
       await processes.stop();
-      const all: Named = [...Object.entries(secrets), ...Object.entries(typed), ...keys];
+      const all: Named = [...Object.entries(secrets), ...Object.entries(typed), ...keys, ...invited];
       const notPrinted = all.filter(([name]) => name !== 'payload');
       expect(foundIn(printed.join('\n'), notPrinted)).toEqual([]);
       expect(log).toMatch(/"level":"debug"/);
@@ -170,7 +173,7 @@ it.skipIf(!hasMosquitto || !existsSync('/proc/self/environ'))(
       for (const process of [laptop.home, 'MESH_PASSPHRASE_FILE', 'MESH_THREAD']) {
         expect(visible.includes(process), process).toBe(true);
       }
-      expect(foundIn(visible, [...Object.entries(secrets), ...keys])).toEqual([]);
+      expect(foundIn(visible, [...Object.entries(secrets), ...keys, ...invited])).toEqual([]);
       // And listening does show what was sent, so what is said was looked at.
       expect(foundIn(printed.join('\n'), all)).toEqual(['payload']);
     } finally {
@@ -180,6 +183,31 @@ it.skipIf(!hasMosquitto || !existsSync('/proc/self/environ'))(
   },
   120_000,
 );
+
+/** The link is shown by the one command that makes it; it holds the broker's login, because that was asked for. */
+async function inviting(laptop: MeshDevice): Promise<Named> {
+  const daemon = await daemonOf(as(laptop));
+  const invite = new MeshProcess(['invite', '--share-broker-login', ...as(laptop), '-v']);
+  running.push(invite);
+  const link = String((await invite.saw('invite')).link);
+  const newcomer = ['--home', at('shed'), '--key-file', at('shed.key'), '--json'];
+  const join = new MeshProcess(['join', '-', '--yes', '--name', 'shed', ...newcomer, '-v'], { input: link });
+  running.push(join);
+  const { code } = await join.saw('code');
+  await invite.saw('claimed');
+  await run(0, ['approve', '--code', String(code), ...as(laptop)]);
+  const joined = await join.ended();
+  expect(joined.status).toBe(0);
+  printed.push(joined.stdout, joined.stderr, (await invite.ended()).stderr);
+  await run(7, ['join', '-', '--yes', ...newcomer], { input: link });
+  await stopped(daemon);
+  const read = decodeInviteLink(nodePrimitives.hash, link);
+  if ('refused' in read) throw new Error(`a link that is refused as ${read.refused}`);
+  return [
+    ['link', link.slice(link.indexOf('#') + 1)],
+    ['secret of the link', read.ok.secret.expose()],
+  ];
+}
 
 async function makingADevice(url: string): Promise<void> {
   const passphrase = await secretFile('passphrase', secrets.passphrase);

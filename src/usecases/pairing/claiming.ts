@@ -82,6 +82,10 @@ export function createClaiming(
       // Somebody else has used it, or it was over before anybody could.
       return refuse(invite, from, lateReason(invite));
     }
+    // Only once nothing is at stake any more: whoever else holds the link can send this in the newcomer's name.
+    const isOver = invite.state === 'done' || invite.reason === 'used';
+    const beginsAnew = step === 1 && !equal(claim.began, packetHash(covered));
+    if (isOver && beginsAnew) return refuse(invite, from, isOut(from) ? 'removed' : 'used');
     if (invite.state === 'ended') {
       if (invite.reason !== undefined && invite.reason !== 'used') refuse(invite, from, invite.reason);
       return;
@@ -171,6 +175,7 @@ export function createClaiming(
       second: second.text,
       transcript: undefined,
       entriesSent: 0,
+      began: heard,
       heard,
       answer: [invite.packets.make(2, newcomer.id, second.body)],
     };

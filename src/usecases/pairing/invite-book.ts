@@ -61,6 +61,8 @@ export interface Claim {
   transcript: Uint8Array | undefined;
   entriesSent: number;
   heard: Uint8Array;
+  /** Of the message with which it claimed the invite. */
+  readonly began: Uint8Array;
   answer: readonly Uint8Array[];
 }
 
@@ -219,6 +221,7 @@ export function createInviteBook(office: InvitingOffice): InviteBook {
       transcript: record.transcript ?? undefined,
       entriesSent: record.entriesSent,
       heard: record.heard,
+      began: record.began,
       answer: record.answer,
     };
   }
@@ -246,6 +249,7 @@ function toRecord({ linkBytes, createdAt, state, reason, endedAt, claim }: HeldI
             transcript: claim.transcript ?? null,
             entriesSent: claim.entriesSent,
             heard: claim.heard,
+            began: claim.began,
             answer: claim.answer,
           },
   };

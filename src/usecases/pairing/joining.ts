@@ -393,6 +393,8 @@ export function createJoining(parts: JoiningParts): Joining {
   function onAbort(now: HeldJoin, { body }: PairingEnvelope): void {
     const reason = now.packets.readAbort(engine, now.link.inviter.keys.signing, self.id, body);
     if (reason === undefined) return;
+    // It was let in by then: this is about another attempt with the same link.
+    if (reason === 'used' && now.state === 'consented') return;
     forget(now).then(() => end({ refused: REFUSALS[reason] }), fatal);
   }
 

@@ -224,6 +224,7 @@ export interface ClaimRecord {
   readonly entriesSent: number;
   /** Hash of the last packet that meant something, and the packets that answer it. */
   readonly heard: Uint8Array;
+  readonly began: Uint8Array;
   readonly answer: readonly Uint8Array[];
 }
 
