@@ -2,6 +2,7 @@
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { EntryHash } from '../../src/entities/roster/entry.ts';
 import { additionBody } from '../support/found-mesh.ts';
+import type { Pairings } from './pairings.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
 
@@ -15,6 +16,7 @@ export const PEOPLE = {
   joinTwice: 0.6,
   joinTwo: 0.5,
   joinAndRevoke: 0.5,
+  compare: 12,
   revoke: 1.3,
   revokeEachOther: 0.3,
   revokeInRing: 0.2,
@@ -25,7 +27,7 @@ export const PEOPLE = {
 
 export type Deed = keyof typeof PEOPLE;
 
-export function createPeople(stage: Stage) {
+export function createPeople(stage: Stage, pairings: Pairings) {
   const { seeded, devices, spares, stolen, records } = stage;
 
   /** A device that is known to everybody else for more than it knows itself would fork its own chain. */
@@ -52,6 +54,7 @@ export function createPeople(stage: Stage) {
     const body = additionBody(membership, inviter.founder, newcomer.founder, seeded.bytes(32));
     const { hash } = messenger.log.write(body);
     records.asked.add(newcomer.party.id);
+    records.vouched.add(hash);
     stage.say('add', inviter.name, newcomer.name);
     return hash;
   }
@@ -68,7 +71,12 @@ export function createPeople(stage: Stage) {
     await stage.start(newcomer);
   }
 
+  /** Half of the time everything is asked and answered as it is between two programs. */
   async function joinAt(inviters: readonly SimDevice[], newcomers: readonly SimDevice[]): Promise<void> {
+    const [inviter] = inviters;
+    if (inviter !== undefined && inviters.length === 1 && newcomers.length > 0 && seeded.chance(0.6)) {
+      return pairings.invite(inviter, newcomers);
+    }
     const added = inviters.flatMap((inviter) =>
       newcomers.map((newcomer) => ({ inviter, newcomer, addition: add(inviter, newcomer) })),
     );
@@ -146,6 +154,8 @@ export function createPeople(stage: Stage) {
           if (!early) revoke(two, seeded.chance(0.7) ? one.party.id : newcomer.party.id);
           return joining;
         }
+        case 'compare':
+          return pairings.attend();
         case 'revoke':
           return revokeSomebody(one);
         case 'revokeEachOther':

@@ -4,28 +4,44 @@
  * once more by the rules as the oracle reads them.
  */
 
+import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
 import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
+import { pairingCode } from '../../src/entities/pairing/transcript.ts';
 import { confirmationsOf } from '../../src/entities/roster/compose.ts';
-import { isKind } from '../../src/entities/roster/entry.ts';
+import { type Entry, type EntryHash, isKind } from '../../src/entities/roster/entry.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
+import { consentSignable } from '../../src/entities/roster/signing.ts';
 import { judgeByRules } from '../entities/roster/oracle.ts';
+import type { Pairing } from './pairings.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
 
 /** The oracle is slow; of the sets that come by on the way it sees one in so many, and all that are there at the end. */
 const JUDGED = 6;
+const DAY = 86_400_000;
+/** What no newcomer may hear for whom the right code was typed. */
+const NOT_ONCE_APPROVED: readonly string[] = [
+  'invite-own',
+  'already-in-mesh',
+  'invite-used',
+  'invite-wrong-code',
+  'invite-declined',
+  'pairing-version',
+];
 
 export function createRosterWatch(stage: Stage, fail: (problem: string) => void) {
   const { devices, records } = stage;
   const members = new Map<string, string>();
   const judged = new Set<string>();
+  const traced = new Set<EntryHash>();
   const lastSeen = new Map<SimDevice, Uint8Array>();
   /** What each device has durably applied. */
   const applied = new Map<SimDevice, Set<string>>();
 
-  const nameOf = (id: DeviceId): string =>
-    [...devices, ...stage.stolen, ...stage.spares].find((device) => device.party.id === id)?.name ?? id;
+  const everybody = (): SimDevice[] => [...devices, ...stage.stolen, ...stage.spares];
+
+  const nameOf = (id: DeviceId): string => everybody().find((device) => device.party.id === id)?.name ?? id;
 
   /** Whether a device that Mallory's devices have added can be a member where this log is held. */
   function mayBeIn({ log }: Membership, id: DeviceId, asking: readonly DeviceId[] = []): boolean {
@@ -56,6 +72,7 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     const { log, roster } = membership;
     const digest = toHex(roster.digest);
     for (const entry of log.values()) {
+      checkAddition(device, membership, entry);
       if (records.pressed.has(entry.hash)) fail(`P1: ${device.name} has taken an ADD without consent`);
       if (!records.entries.has(entry.hash)) records.entries.set(entry.hash, entry);
     }
@@ -75,6 +92,81 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       const forked = devices.find((other) => other.party.id === id);
       if (forked !== undefined && !records.rolledBack.has(forked))
         fail(`${forked.name} has forked its own chain`);
+    }
+  }
+
+  /** Every ADD has the consent of the device that it adds; one of a person's device has a person's code too. */
+  function checkAddition(device: SimDevice, { mesh }: Membership, entry: Entry): void {
+    if (traced.has(entry.hash) || !isKind(entry, 'add')) return;
+    traced.add(entry.hash);
+    const { hash } = nodePrimitives;
+    const { device: added, keys, transcript, consent } = entry.body;
+    const author = everybody().find(({ party }) => party.id === entry.author.id);
+    if (author === undefined) return fail(`P1: ${device.name} holds an ADD by nobody`);
+    const consented = consentSignable(hash, { mesh, transcript, inviter: author.party.keys, newcomer: keys });
+    if (!device.engine.verify(keys.signing, consented, consent)) {
+      fail(`P1: ${device.name} holds an ADD of ${nameOf(added)} by ${author.name} without its consent`);
+    }
+    if (records.vouched.has(entry.hash) || records.additions.some((known) => known.entry.hash === entry.hash))
+      return;
+    const code = pairingCode(hash, transcript);
+    const typed = records.pairings.some((pairing) => {
+      return pairing.inviter === author && pairing.newcomer.party.id === added && pairing.typed === code;
+    });
+    if (!typed) fail(`P1: ${author.name} has added ${nameOf(added)}, and its code was not typed there`);
+  }
+
+  /** How a pairing has ended is what both ends, and all others, hold of it. */
+  async function judgePairing(pairing: Pairing): Promise<void> {
+    const { inviter, newcomer, result, approved, called } = pairing;
+    if (newcomer.stolen) return;
+    const where = `P1: ${newcomer.name}, whom ${inviter.name} has invited,`;
+    if (result === undefined) return fail(`${where} has not come to an end`);
+    // Who has forgotten a part of it cannot hold to it.
+    const forgot = [inviter, newcomer].some((device) => records.rolledBack.has(device));
+    if ('ok' in result) return checkJoined(where, newcomer);
+    if (forgot || inviter.stolen) return;
+    if (approved && NOT_ONCE_APPROVED.includes(result.refused)) {
+      fail(`${where} was let in, and is told ${result.refused}`);
+    }
+    const { id } = inviter.party;
+    const isOut = devices.some(({ membership }) => membership?.roster.members.has(id) === false);
+    if (approved && result.refused === 'pairing-failed' && !isOut)
+      fail(`${where} was let in, and has failed`);
+    if (called === 'in vain' && approved && !isOut) await checkInVain(where, pairing);
+    if (called === undefined && stage.spares.includes(newcomer)) checkNotAdded(where, pairing);
+  }
+
+  function checkJoined(where: string, newcomer: SimDevice): void {
+    if (!devices.includes(newcomer)) return;
+    if (newcomer.messenger === undefined) return fail(`${where} has joined, and is in no mesh`);
+    if (!newcomer.isMember || isAdrift(newcomer)) return;
+    for (const other of devices) {
+      if (!other.isMember || isAdrift(other)) continue;
+      if (newcomer.membership?.roster.members.has(other.party.id) !== true) continue;
+      if (other.membership?.roster.members.has(newcomer.party.id) === false)
+        fail(`${where} has joined, and is no member at ${other.name}`);
+    }
+  }
+
+  /** Who was let in is answered as long as the inviter keeps the invite; that is for a day at least. */
+  async function checkInVain(where: string, { inviter, invite, expiresAt, latest }: Pairing): Promise<void> {
+    const record = await inviter.invite(invite);
+    const isKept = record?.state === 'approved' || record?.state === 'done';
+    const isForgotten = record === undefined && latest > expiresAt + DAY;
+    if (isKept || (record === undefined && !isForgotten)) fail(`${where} was let in, and is not answered`);
+  }
+
+  function checkNotAdded(where: string, { inviter, newcomer, typed }: Pairing): void {
+    for (const device of devices) {
+      const { log, roster } = device.membership ?? {};
+      if (log === undefined || roster?.members.has(newcomer.party.id) !== true) continue;
+      for (const entry of log.values()) {
+        if (!isKind(entry, 'add') || entry.body.device !== newcomer.party.id) continue;
+        if (entry.author.id !== inviter.party.id || typed === undefined) continue;
+        if (pairingCode(nodePrimitives.hash, entry.body.transcript) !== typed) continue;
+        fail(`${where} was turned away, and is a member at ${device.name}`);
+      }
     }
   }
 
@@ -127,23 +219,31 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
   }
 
   /**
-   * Whoever added it had been removed, or was stolen, before anybody could hear of it: the others do not know its
-   * keys, so nobody can tell it. A person sees that it is in no list, and adds it again.
+   * Whoever added it had been removed, was stolen, or was put back to before that, and nobody had heard of it: the
+   * others do not know its keys, so nobody can tell it. A person sees that it is in no list, and adds it again.
    */
   function isAdrift(device: SimDevice): boolean {
     const { membership } = device;
     const { id } = device.party;
     const addedBy = membership?.roster.devices.get(id)?.addedBy ?? [];
     const isStolen = (adder: DeviceId): boolean => stage.stolen.some(({ party }) => party.id === adder);
+    const hasForgotten = (adder: DeviceId): boolean =>
+      devices.some((other) => {
+        const isAdder = other.party.id === adder && records.rolledBack.has(other);
+        return isAdder && other.membership?.roster.devices.has(id) === false;
+      });
     return devices.some((other) => {
       const theirs = other.membership?.roster;
       if (theirs === undefined || !other.isMember || theirs.devices.has(id)) return false;
-      return addedBy.every((adder) => !theirs.members.has(adder) || isStolen(adder));
+      return addedBy.every((adder) => {
+        return !theirs.members.has(adder) || isStolen(adder) || hasForgotten(adder);
+      });
     });
   }
 
   return {
     isAdrift,
+    judgePairing,
 
     check(always = false): void {
       for (const device of devices) {

@@ -4,18 +4,24 @@ import { createSealedKeystore, openSealedKeystore } from '../../src/adapters/key
 import { deriveStoreKeys, type StoreKeys } from '../../src/adapters/keystore/store-keys.ts';
 import { type DiskImage, MemoryDisk, PowerCut } from '../../src/adapters/memory/memory-key-value.ts';
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
+import { equal } from '../../src/entities/bytes.ts';
 import { deriveDeviceId } from '../../src/entities/device-id.ts';
+import { parseDeviceName } from '../../src/entities/device-name.ts';
+import { meshIdBytes } from '../../src/entities/mesh-id.ts';
 import type { Party } from '../../src/entities/pair-keys.ts';
+import { type InviteLink, LINK_MESH_BYTES } from '../../src/entities/pairing/link.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import { type Administration, createAdministration } from '../../src/usecases/membership/administer.ts';
 import { loadMesh } from '../../src/usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../../src/usecases/messaging/messenger.ts';
+import { createJoining, type Joining, type JoinResult } from '../../src/usecases/pairing/joining.ts';
 import type { Clock } from '../../src/usecases/ports/clock.ts';
 import type { Account } from '../../src/usecases/ports/engine.ts';
 import type { Keystore } from '../../src/usecases/ports/keystore.ts';
+import type { InviteRecord } from '../../src/usecases/ports/records.ts';
 import type { Transport } from '../../src/usecases/ports/transport.ts';
-import { type Founder, logChanges } from '../support/found-mesh.ts';
+import { type Founder, foundMesh, logChanges } from '../support/found-mesh.ts';
 import { Committed } from './committed.ts';
 import type { Seeded } from './seeded.ts';
 import type { WatchedEngine } from './watched-engine.ts';
@@ -37,6 +43,13 @@ interface Running {
   readonly administration: Administration;
 }
 
+/** What runs while it is on its way into a mesh. */
+interface Crossing {
+  readonly joining: Joining;
+  readonly account: Account;
+  readonly keystore: Keystore;
+}
+
 export class SimDevice {
   readonly name: string;
   readonly disk = new MemoryDisk();
@@ -46,6 +59,12 @@ export class SimDevice {
   readonly #pickleKey: Secret;
   #founder: Founder | undefined;
   #running: Running | undefined;
+  #crossing: Crossing | undefined;
+  #link: InviteLink | undefined;
+  /** What its screen asks to have typed at the inviter. */
+  code: string | undefined;
+  /** How joining has ended, for whoever has waited for it. */
+  joined: JoinResult | undefined;
   /** What the store holds, as it has confirmed it. */
   committed = new Committed();
   fatal: unknown;
@@ -73,17 +92,20 @@ export class SimDevice {
     };
   }
 
-  /** Makes the device's keys and its store. */
+  /** Makes the device's keys and its store, in a mesh of its own. */
   async make(): Promise<void> {
     const account = this.engine.createAccount();
     const keystore = await createSealedKeystore(this.#storeParts());
-    await keystore.commit([{ kind: 'account', key: 'self', put: account.pickle(this.#pickleKey) }]);
     const { keys } = account;
-    this.#founder = {
-      self: { id: deriveDeviceId(nodePrimitives.hash, keys), keys },
-      account,
-      name: this.name,
-    };
+    const self = { id: deriveDeviceId(nodePrimitives.hash, keys), keys };
+    this.#founder = { self, account, name: this.name };
+    const random = (length: number) => this.#parts.seeded.bytes(length);
+    const now = Math.floor(this.#parts.clock.now());
+    const alone = foundMesh({ engine: this.engine, now, random }, [this.#founder]);
+    await keystore.commit([
+      { kind: 'account', key: 'self', put: account.pickle(this.#pickleKey) },
+      ...logChanges(keystore, alone),
+    ]);
     await keystore.close();
   }
 
@@ -94,8 +116,28 @@ export class SimDevice {
     await keystore.close();
   }
 
+  /** The person has shown it a link; from its next start on it joins. */
+  intend(link: InviteLink): void {
+    this.#link = link;
+    this.code = undefined;
+    this.joined = undefined;
+  }
+
+  /** Goes on with what was begun, and does for the mesh that it is in what its program does there. */
   async start(): Promise<void> {
     const opened = await openSealedKeystore(this.#storeParts());
+    const link = this.#link;
+    if (link !== undefined) {
+      const { mesh, roster } = await loadMesh(nodePrimitives.hash, opened);
+      const isThere = equal(meshIdBytes(mesh).subarray(0, LINK_MESH_BYTES), link.mesh);
+      const pending = await opened.read('joining', 'self');
+      if (pending !== undefined || !isThere || !roster.members.has(this.party.id)) {
+        return this.#join(opened, link, pending !== undefined);
+      }
+      // It had become a member, and the power went before it could say so.
+      this.#link = undefined;
+      this.joined = { ok: { mesh, members: [...roster.members].sort() } };
+    }
     const committed = await Committed.load(opened, this.party.id);
     this.committed = committed;
     const keystore = committed.watch(opened, (problem) => {
@@ -123,6 +165,57 @@ export class SimDevice {
     const administration = createAdministration({ hash, self: this.party.id, log: messenger.log });
     this.#running = { messenger, account, keystore, administration };
     messenger.open();
+  }
+
+  async #join(keystore: Keystore, link: InviteLink, hasBegun: boolean): Promise<void> {
+    const pickle = await keystore.read('account', 'self');
+    const name = parseDeviceName(this.name);
+    if (pickle === undefined || 'refused' in name) throw new Error('a device that is none');
+    const account = this.engine.restoreAccount(pickle, this.#pickleKey);
+    const joining = createJoining({
+      engine: this.engine,
+      ...nodePrimitives,
+      clock: this.#parts.clock,
+      randomness: (length) => this.#parts.seeded.bytes(length),
+      keystore,
+      transport: this.#parts.transport(this.party),
+      device: { self: this.party, account, pickleKey: this.#pickleKey },
+      name: name.ok,
+      tell: (event) => {
+        if (event.kind === 'code') this.code = event.code;
+      },
+    });
+    const crossing = { joining, account, keystore };
+    this.#crossing = crossing;
+    const work = hasBegun ? joining.resume() : joining.start(link);
+    work
+      .then(async (result) => {
+        if (this.#crossing !== crossing) return;
+        if (result === undefined) throw new Error('a joining that was begun is not there');
+        await keystore.close();
+        if (this.#crossing !== crossing) return;
+        this.#link = undefined;
+        this.joined = result;
+        this.#gone();
+      })
+      .catch((error: unknown) => {
+        if (this.#crossing === crossing) this.fatal = error;
+      });
+  }
+
+  /** What the person at a device that joins can call off. */
+  get joining(): Joining | undefined {
+    return this.#crossing?.joining;
+  }
+
+  /** Between two meshes, whether or not it runs. */
+  get isJoining(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** What this device keeps of one of its invites. */
+  async invite(id: string): Promise<InviteRecord | undefined> {
+    return this.#running?.keystore.read('invite', id);
   }
 
   get messenger(): Messenger | undefined {
@@ -155,17 +248,20 @@ export class SimDevice {
   }
 
   get running(): boolean {
-    return this.#running !== undefined;
+    return this.#running !== undefined || this.#crossing !== undefined;
   }
 
   /** The power goes. */
   crash(): void {
     this.messenger?.abandon();
+    this.joining?.stop();
     this.disk.cutPower();
     this.#gone();
   }
 
   async stop(): Promise<void> {
+    // For a device that joins the one is as good as the other.
+    if (this.#crossing !== undefined) return this.crash();
     try {
       await this.#running?.messenger.close();
       await this.#running?.keystore.close();
@@ -179,7 +275,9 @@ export class SimDevice {
 
   #gone(): void {
     this.#running?.account.dispose();
+    this.#crossing?.account.dispose();
     this.#running = undefined;
+    this.#crossing = undefined;
     this.fatal = undefined;
   }
 }

@@ -3,6 +3,7 @@ import type { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { Entry, EntryHash } from '../../src/entities/roster/entry.ts';
 import type { Mallory } from './mallory.ts';
+import type { Pairing } from './pairings.ts';
 import type { Seeded } from './seeded.ts';
 import type { SimDevice } from './sim-device.ts';
 
@@ -28,6 +29,10 @@ export interface Stage {
 export interface Records {
   /** Whom a person added, at a device that was in the person's hands. */
   readonly asked: Set<DeviceId>;
+  /** What was written for people without a pairing: the beginning of the mesh, and ADDs with a consent at hand. */
+  readonly vouched: Set<EntryHash>;
+  /** Every pairing that people have begun. */
+  readonly pairings: Pairing[];
   /** Every ADD by a device in Mallory's hands. */
   readonly additions: { readonly entry: Entry; readonly device: DeviceId }[];
   /** Those among them to which the added device has not consented. */

@@ -24,6 +24,7 @@ import type { Engine } from '../../src/usecases/ports/engine.ts';
 import type { PairRecord } from '../../src/usecases/ports/records.ts';
 import { foundMesh } from '../support/found-mesh.ts';
 import { Mallory, type Packet } from './mallory.ts';
+import { createPairings, type Pairing, type Pairings } from './pairings.ts';
 import { createPeople, type Deed, PEOPLE, type People } from './people.ts';
 import { createRosterWatch, type RosterWatch } from './roster-watch.ts';
 import { Seeded } from './seeded.ts';
@@ -69,6 +70,7 @@ const STAY: Readonly<Record<Deed, number>> = {
   joinTwice: 0,
   joinTwo: 0,
   joinAndRevoke: 0,
+  compare: 0,
   revoke: 0,
   revokeEachOther: 0,
   revokeInRing: 0,
@@ -109,6 +111,8 @@ class World implements Stage {
   readonly stolen: SimDevice[] = [];
   readonly records = {
     asked: new Set<DeviceId>(),
+    vouched: new Set<EntryHash>(),
+    pairings: [] as Pairing[],
     additions: [],
     pressed: new Set<EntryHash>(),
     revocations: new Map(),
@@ -116,6 +120,7 @@ class World implements Stage {
     names: new Set<string>(),
     rolledBack: new Set<SimDevice>(),
   };
+  readonly #pairings: Pairings;
   readonly #people: People;
   readonly #traitors: Traitors;
   readonly #watch: RosterWatch;
@@ -140,7 +145,8 @@ class World implements Stage {
     this.#settings = settings;
     this.seeded = new Seeded(settings.seed);
     this.mallory = new Mallory(this.seeded, this.clock, (packet) => this.#onPublish(packet));
-    this.#people = createPeople(this);
+    this.#pairings = createPairings(this, (problem) => this.#fail(problem));
+    this.#people = createPeople(this, this.#pairings);
     this.#traitors = createTraitors(this);
     this.#watch = createRosterWatch(this, (problem) => this.#fail(problem));
   }
@@ -175,6 +181,7 @@ class World implements Stage {
       founders,
     );
     this.#mesh = membership.mesh;
+    for (const hash of membership.log.keys()) this.records.vouched.add(hash);
     for (const device of this.devices) {
       this.records.asked.add(device.party.id);
       await device.enter(membership);
@@ -229,6 +236,8 @@ class World implements Stage {
       send: 40,
       deliver: 60,
       time: 30,
+      // Links do not live for long: a person who pairs two devices stays with them, and time goes by.
+      ...(this.#pairings.isOpen() ? { compare: 60, time: 80, deliver: 90 } : {}),
       crash: 5,
       cutInCommit: 5,
       stop: 2,
@@ -248,6 +257,8 @@ class World implements Stage {
     });
     this.say('step', action);
     await this.#act(action);
+    await this.settle();
+    await this.#pairings.tend();
     await this.settle();
     this.#check();
   }
@@ -317,6 +328,8 @@ class World implements Stage {
       case 'jump':
         return this.clock.jump((this.seeded.below(200) - 100) * 3_600_000);
       case 'image':
+        // While it joins another mesh it is in neither: there is nothing yet that could come back as a member.
+        if (device.isJoining) return;
         device.images.push({ image: device.disk.image(), step: this.#order });
         return;
       case 'restore':
@@ -421,7 +434,8 @@ class World implements Stage {
       if (!isPowerCut(cause)) this.#fail(`${device.name} ended: ${describe(cause)}`);
       this.mallory.unplug(device.party.id);
       device.crash();
-      await this.start(device);
+      // Whoever joins is started again by a person.
+      if (!device.isJoining) await this.start(device);
     }
     for (const device of this.stolen) {
       if (device.fatal === undefined) continue;
@@ -588,6 +602,7 @@ class World implements Stage {
     let quiet = 0;
     for (let i = 0; i < limit && quiet < 4; i++) {
       let moved = false;
+      await this.#pairings.tend();
       while (this.mallory.deliver()) {
         moved = true;
         if (this.seeded.chance(0.3)) await this.settle();
@@ -595,7 +610,10 @@ class World implements Stage {
       await this.settle();
       this.#check();
       if (!moved && this.mallory.waiting === 0) {
-        const open = this.devices.some((device) => this.#hasOpen(device));
+        this.#pairings.conclude();
+        for (const device of this.devices) if (!device.running) await this.start(device);
+        await this.settle();
+        const open = this.devices.some((device) => this.#hasOpen(device)) || this.#pairings.isOpen();
         quiet = open || this.#watch.unrest() !== undefined ? 0 : quiet + 1;
         if (!this.clock.step()) break;
       }
@@ -605,6 +623,7 @@ class World implements Stage {
     this.#watch.check(true);
     const unrest = this.#watch.unrest();
     if (unrest !== undefined) this.#fail(`P5: ${unrest}\n${this.#watch.table()}`);
+    for (const pairing of this.records.pairings) await this.#watch.judgePairing(pairing);
     this.#check();
     await this.#compareBooks();
   }

@@ -42,7 +42,7 @@ const JOIN_LIMIT = 15_000;
 /** How long a command of a removed device stays to tell the others. */
 const FAREWELL_LIMIT = 3000;
 /** A removed device shall still hear why, before its login is gone. */
-const LOGIN_GRACE = 1000;
+const LOGIN_GRACE = 5000;
 
 export interface ComposeOptions {
   readonly home: string;

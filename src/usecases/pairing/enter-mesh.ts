@@ -57,16 +57,23 @@ export async function enterMesh(keystore: EnteringStore, entering: Entering): Pr
   for (const [order, entry] of [...membership.log.values()].entries()) {
     note({ kind: 'entry', key: entry.hash, put: { order, bytes: entry.bytes } });
   }
-  if (!returns) {
-    for (const key of keystore.keys('lot')) {
-      const lot = await keystore.read('lot', key);
-      if (lot !== undefined) note({ kind: 'lot', key, put: await endedLot(keystore, lot) });
-    }
-    for (const device of keystore.keys('pair')) {
-      for (const key of (await keystore.read('pair', device))?.ourKeys ?? []) entering.burn(key);
-    }
-    for (const kind of OF_THE_MESH) remove(kind, keystore.keys(kind));
+  // What it shares with whoever it has just learned to be out goes in the commit that says so, as in a running mesh.
+  const isOut = (device: string): boolean => {
+    const status = membership.roster.devices.get(device as DeviceId)?.status;
+    return !returns || (status !== 'member' && status !== 'void');
+  };
+  for (const key of keystore.keys('lot')) {
+    const lot = await keystore.read('lot', key);
+    if (lot === undefined) continue;
+    note({ kind: 'lot', key, put: await endedLot(keystore, lot, isOut, returns ? 'revoked' : 'mesh-left') });
   }
+  for (const device of keystore.keys('pair').filter(isOut)) {
+    const pair = await keystore.read('pair', device);
+    for (const key of pair?.ourKeys ?? []) entering.burn(key);
+    remove('pair', [device]);
+    remove('ratchet', pair?.sessions.map(({ id }) => id) ?? []);
+  }
+  if (!returns) for (const kind of OF_THE_MESH) remove(kind, keystore.keys(kind));
   note({ kind: 'synchronised', key: 'self', put: { at: entering.at } });
   remove('setting', OF_THE_BROKER);
   for (const [key, put] of settingsOf(entering)) note({ kind: 'setting', key, put });
@@ -80,18 +87,23 @@ export async function enterMesh(keystore: EnteringStore, entering: Entering): Pr
  * Whoever it was for is left behind, void perhaps, with no session and no stream any more: what was accepted ends here,
  * and the next start writes it down as ended.
  */
-async function endedLot(keystore: Pick<Keystore, 'read'>, lot: LotRecord): Promise<LotRecord> {
+async function endedLot(
+  keystore: Pick<Keystore, 'read'>,
+  lot: LotRecord,
+  isOut: (device: string) => boolean,
+  reason: string,
+): Promise<LotRecord> {
   const messages: MessageRecord[] = [];
   for (const message of lot.messages) {
     const to: AddresseeRecord[] = [];
     for (const addressee of message.to) {
       const outgoing = (await keystore.read('pair', addressee.device))?.outgoing ?? undefined;
       const { number } = addressee;
-      if (addressee.over) to.push(addressee);
+      if (addressee.over || !isOut(addressee.device)) to.push(addressee);
       else if (number <= (outgoing?.through ?? 0)) to.push({ ...addressee, end: 'delivered', over: true });
       else {
         const mayHaveArrived = number <= (outgoing?.offered ?? 0);
-        to.push({ ...addressee, end: 'failed', over: true, reason: 'mesh-left', mayHaveArrived });
+        to.push({ ...addressee, end: 'failed', over: true, reason, mayHaveArrived });
       }
     }
     messages.push({ ...message, to });
