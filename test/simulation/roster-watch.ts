@@ -12,6 +12,7 @@ import { confirmationsOf } from '../../src/entities/roster/compose.ts';
 import { type Entry, type EntryHash, isKind } from '../../src/entities/roster/entry.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { consentSignable } from '../../src/entities/roster/signing.ts';
+import type { OwnStanding } from '../../src/usecases/messaging/farewell.ts';
 import { judgeByRules } from '../entities/roster/oracle.ts';
 import type { Pairing } from './pairings.ts';
 import type { SimDevice } from './sim-device.ts';
@@ -219,6 +220,17 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
   }
 
   /**
+   * A stolen device that nobody has removed yet is a member, and what it signs stops another one, though it withholds
+   * the entries before it and nobody can take it over. That ends when somebody removes the stolen one.
+   */
+  function isStoppedByThief(device: SimDevice, standing: OwnStanding): boolean {
+    const { membership } = device;
+    if (membership === undefined || standing !== 'removed') return false;
+    const { members } = membership.roster;
+    return members.has(device.party.id) && stage.stolen.some(({ party }) => members.has(party.id));
+  }
+
+  /**
    * Whoever added it had been removed, was stolen, or was put back to before that, and nobody had heard of it: the
    * others do not know its keys, so nobody can tell it. A person sees that it is in no list, and adds it again.
    */
@@ -292,7 +304,7 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
         const { membership, messenger } = device;
         const standing = messenger?.farewell.standing();
         if (membership === undefined || standing === undefined || standing === 'void') continue;
-        if (isAdrift(device)) continue;
+        if (isAdrift(device) || isStoppedByThief(device, standing)) continue;
         for (const other of devices) {
           const theirs = other.membership;
           if (other === device || theirs === undefined || !other.isMember || isAdrift(other)) continue;
