@@ -32,4 +32,9 @@ if (now === '--now' && verb === 'enable') {
   const child = spawn(program, args, { env, detached: true, stdio: ['ignore', log, log] });
   writeFileSync(running, String(child.pid));
   child.unref();
+  // The unit is of the type that says when it is ready, and the real one waits for that.
+  for (const until = Date.now() + 20_000; Date.now() < until; ) {
+    if (readFileSync(`${PLAYED}.log`, 'utf8').includes('"msg":"ready"')) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
