@@ -4,7 +4,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createKeystore } from '../../src/drivers/node/open-keystore.ts';
 import { makeKeyFile } from '../../src/drivers/node/unlock.ts';
-import { freePort, realRandomness } from '../brokers/loopback.ts';
+import { eventually, freePort, realRandomness } from '../brokers/loopback.ts';
 import { hasMosquitto, type Mosquitto, startMosquitto } from '../brokers/mosquitto.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { as, compile, MeshProcess, mesh } from './mesh-process.ts';
@@ -182,6 +182,7 @@ describe.skipIf(!hasMosquitto)('without daemons, at a broker somewhere', () => {
     await first.stop('SIGKILL');
     const second = kept(joining(pi, link, '--name', 'pi'));
     expect(await second.saw('code')).toEqual(before);
+    await invite.saw('claimed');
     await mesh(['approve', '--code', String(before.code), ...as(laptop)]);
     expect((await second.ended()).status).toBe(0);
     expect((await invite.ended()).status).toBe(0);
@@ -194,12 +195,13 @@ describe.skipIf(!hasMosquitto)('without daemons, at a broker somewhere', () => {
       await mesh(['config', 'set', 'broker-user', 'family', ...as(laptop)]);
       await mesh(['config', 'set', 'broker-password', '-', ...as(laptop)], { input: 'secret' });
       const [without, link] = await inviting(laptop);
-      expect(without.stderr).toContain('--share-broker-login');
+      await eventually(() => without.stderr.includes('--share-broker-login'), 'the hint is given', 5000);
       const turnedAway = await kept(joining(place(base, 'pi'), link, '--name', 'pi')).ended();
       expect(outcome(turnedAway)).toEqual([5, 'join-no-login']);
       const shared = await inviting(laptop, '--share-broker-login');
       const join = kept(joining(place(base, 'phone'), shared[1], '--name', 'phone'));
       const { code } = await join.saw('code');
+      await shared[0].saw('claimed');
       await mesh(['approve', '--code', String(code), ...as(laptop)]);
       expect((await join.ended()).status).toBe(0);
     } finally {
