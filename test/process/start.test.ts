@@ -189,7 +189,7 @@ describe('without a terminal', () => {
     other.child.kill('SIGSTOP');
     try {
       const first = start(...words('--json', '--key-file', keyFile));
-      // It has come to ask the other one, which does not answer.
+      // Nothing shows when it has come to ask the other one, which does not answer; earlier would test less.
       await new Promise((resolve) => setTimeout(resolve, 1000));
       await terminate(first);
       expect(first.events).toEqual([]);

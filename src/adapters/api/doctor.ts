@@ -2,6 +2,8 @@
  * Looks at everything that has to be right for messages to come and go, one thing after the other, and says of
  * each what to do where it is not. What goes to the broker for that are packets to our own inbox that nobody but
  * the check sees.
+ *
+ * Long, because it is one list of checks, each a few lines, in the order in which one failure explains the next.
  */
 import { concat, equal, toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';

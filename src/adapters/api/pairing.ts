@@ -1,4 +1,8 @@
-/** Inviting a device, and joining a mesh: both ends of a pairing, as a program or a person calls them. */
+/**
+ * Inviting a device, and joining a mesh: both ends of a pairing, as a program or a person calls them.
+ *
+ * Long, because every way in which a pairing ends is turned into its error here, for both ends alike.
+ */
 import { type DeviceId, fingerprint } from '../../entities/device-id.ts';
 import { type ErrorCode, MeshError } from '../../entities/errors.ts';
 import type { AbortReason } from '../../entities/pairing/abort.ts';

@@ -23,7 +23,6 @@ const REQUEST_PAUSE = 1000;
 export interface Dispatch {
   /** Puts everything that is due into the commit that is about to begin. */
   prepare(): void;
-  mostInFlight(): number;
   /** How many packets the broker has not yet taken over or refused. */
   underWay(): number;
 }
@@ -39,18 +38,18 @@ export interface DispatchParts {
   readonly hasRoom: () => boolean;
 }
 
+/** Envelopes with records that may be out to one peer. Only members send content; each of them may send something. */
+export function mostInFlight(peers: Iterable<Pick<Peer, 'standing'>>): number {
+  let senders = 0;
+  for (const peer of peers) if (peer.standing === 'member') senders++;
+  return Math.max(1, Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, senders))));
+}
+
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { office, outbox, contact, sealing, gossip, waiting, hasRoom } = parts;
   const { clock, cycle } = office;
 
   let publishing = 0;
-
-  function mostInFlight(): number {
-    // Nothing but members send content. However many there are, each may send something.
-    let senders = 0;
-    for (const peer of office.peers.values()) if (peer.standing === 'member') senders++;
-    return Math.max(1, Math.min(MOST_IN_FLIGHT, Math.floor(SHARED_BY_SENDERS / Math.max(1, senders))));
-  }
 
   function prepare(): void {
     if (!office.isOnline()) return;
@@ -94,7 +93,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         return true;
       }
     }
-    const mayTalk = office.isSibling(peer) && gossip.isFresh() && peer.inFlight.length < mostInFlight();
+    const mayTalk =
+      office.isSibling(peer) &&
+      gossip.isFresh() &&
+      peer.inFlight.length < mostInFlight(office.peers.values());
     const batch = mayTalk ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
@@ -233,5 +235,5 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     peer.held = true;
   }
 
-  return { prepare, mostInFlight, underWay: () => publishing };
+  return { prepare, underWay: () => publishing };
 }

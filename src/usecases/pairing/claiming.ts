@@ -1,6 +1,8 @@
 /**
  * What the inviter does with the messages of a newcomer. Each is answered the same however often it comes. What is
  * wrong before the ratchet is not from the newcomer and costs nothing; what is wrong behind it burns the invite.
+ *
+ * One closure, though long: the steps of one claim move one record, and who may take which is decided in one place.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
 import { labelledHash } from '../../entities/crypto.ts';

@@ -1,13 +1,12 @@
 /** A member that says too much about the membership, and what the others are spared. */
 import { describe, expect, it } from 'vitest';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
-import type { DeviceId } from '../../../src/entities/device-id.ts';
 import type { MeshId } from '../../../src/entities/mesh-id.ts';
 import { attachSignature } from '../../../src/entities/roster/compose.ts';
 import { type Entry, type EntryHash, hashContent } from '../../../src/entities/roster/entry.ts';
 import { encodeContent } from '../../../src/entities/roster/entry-codec.ts';
 import { entrySignable } from '../../../src/entities/roster/signing.ts';
-import { createDispatch, type DispatchParts } from '../../../src/usecases/messaging/dispatch.ts';
+import { mostInFlight } from '../../../src/usecases/messaging/dispatch.ts';
 import { DAY, MINUTE, Rig, SECOND } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
 
@@ -108,11 +107,8 @@ describe('a member that claims to hold what this device has written', () => {
 });
 
 describe('a member that has added many others', () => {
-  const dispatchAmong = (standings: readonly ('member' | 'void')[]): number => {
-    const peers = new Map(standings.map((standing, i) => [String(i) as DeviceId, { standing }]));
-    const office = { clock: undefined, cycle: undefined, peers };
-    return createDispatch({ office } as unknown as DispatchParts).mostInFlight();
-  };
+  const dispatchAmong = (standings: readonly ('member' | 'void')[]): number =>
+    mostInFlight(standings.map((standing) => ({ standing })));
 
   it('does not narrow the window of those that are left when these are void', () => {
     const few = dispatchAmong(['member', 'member']);

@@ -7,6 +7,7 @@ import { type Interruption, watchInterruption } from '../interruption.ts';
 import { duration, harmless, type Invocation } from '../invocation.ts';
 import { ask, isTerminal, type Question } from '../prompt.ts';
 import { type Link, withMesh } from '../session.ts';
+import { createTold } from '../told.ts';
 
 interface InviteOptions {
   readonly ttl?: string;
@@ -117,23 +118,9 @@ export interface News {
 
 /** What is told of the invite, in order. */
 export function newsOf(link: Link): News {
-  const come: JsonObject[] = [];
-  let wake: () => void = () => undefined;
-  link.on('invite', (event) => {
-    come.push(event);
-    wake();
-  });
-  return {
-    async next() {
-      for (;;) {
-        const first = come.shift();
-        if (first !== undefined) return first;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-  };
+  const told = createTold<JsonObject>();
+  link.on('invite', told.add);
+  return { next: told.next };
 }
 
 export interface Attendance {

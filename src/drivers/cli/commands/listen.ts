@@ -5,6 +5,7 @@ import type { Run } from '../command.ts';
 import { withExamples } from '../examples.ts';
 import { duration, harmless, type Invocation, positive } from '../invocation.ts';
 import { type Link, withMesh } from '../session.ts';
+import { createTold } from '../told.ts';
 
 interface ListenOptions {
   readonly from?: string;
@@ -86,25 +87,15 @@ interface Subscription {
 
 async function subscribe(link: Link, options: ListenOptions): Promise<Subscription> {
   const { from, thread, cursor, peek } = options;
-  const come: Delivered[] = [];
-  let wake: () => void = () => undefined;
+  const come = createTold<Delivered>();
   link.on('message', ({ number, message }) => {
     if (typeof number !== 'number' || !isObject(message)) return;
-    come.push({ number, message });
-    wake();
+    come.add({ number, message });
   });
   const answer = await link.call('listen', { from, thread, cursor, peek });
   const subscription = isObject(answer) ? answer.subscription : undefined;
   return {
-    async next() {
-      for (;;) {
-        const first = come.shift();
-        if (first !== undefined) return first;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
+    next: come.next,
     async done(number) {
       await link.call('listen.done', { subscription, number });
     },
