@@ -13,11 +13,12 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/architecture/**', 'test/process/**', 'test/endurance/**'],
+          exclude: ['test/architecture/**', 'test/process/**', 'test/endurance/**', 'test/brokers/**'],
         },
       },
       { test: { ...common, name: 'architecture', include: ['test/architecture/**/*.test.ts'] } },
       { test: { ...common, name: 'process', include: ['test/process/**/*.test.ts'], testTimeout: 120_000 } },
+      { test: { ...common, name: 'brokers', include: ['test/brokers/**/*.test.ts'], testTimeout: 120_000 } },
       {
         test: {
           ...common,

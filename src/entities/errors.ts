@@ -70,7 +70,10 @@ export const explanations = {
   'message-id-invalid': usage('the message id cannot be used', 'give a text of 1 to 256 characters'),
   'setting-unknown': usage('there is no setting "{key}"', 'the settings are: {known}'),
   'setting-invalid': usage('"{key}" cannot be set to this: {detail}', 'see "mesh config --help"'),
-  'no-recipient': target('there is nobody to send to', 'this device is alone in its mesh so far'),
+  'no-recipient': target(
+    'there is nobody to send to',
+    'this device is alone, in its mesh or in that group; see "mesh group list"',
+  ),
   'device-unknown': target('there is no device "{text}"', 'see "mesh devices"'),
   'device-ambiguous': target(
     '"{text}" may be any of {candidates}',
@@ -78,6 +81,24 @@ export const explanations = {
   ),
   'device-self': target('"{text}" is this device itself', 'name another one; see "mesh devices"'),
   'device-not-member': target('"{text}" is no longer a member', 'see "mesh devices"'),
+  'group-unknown': target('there is no group "{text}"', 'see "mesh group list"'),
+  'group-ambiguous': target(
+    '"{text}" may be any of the groups {candidates}',
+    'use the id of the group, or 6 or more of its first characters',
+  ),
+  'device-not-in-group': target('"{text}" is not in the group "{group}"', 'see "mesh group list"'),
+  'group-name-taken': failed(
+    'there is a group "{text}" already',
+    'add devices to it with "mesh group add", or choose another name',
+  ),
+  'group-name-reserved': usage(
+    'a group cannot be called "{text}"',
+    'choose a name that is not "all", does not begin with "@", and does not look like the id of a group',
+  ),
+  'group-everybody': usage(
+    '"all" is everybody and cannot be changed',
+    'make a group of some with "mesh group create NAME DEVICE..."',
+  ),
   'revoke-self': usage(
     '"{text}" is this device itself',
     'to take it out of the mesh, call "mesh leave" here',
@@ -294,7 +315,7 @@ export const explanations = {
     'a public key has low order and protects nothing',
     'somebody tries to force a known secret; do not repeat the exchange over this connection',
   ),
-  'name-empty': usage('the name is empty', 'give this device a name of 1 to 64 characters'),
+  'name-empty': usage('the name is empty', 'give a name of 1 to 64 characters'),
   'name-too-long': usage('the name is longer than 64 characters', 'choose a shorter name'),
   'name-unprintable': usage(
     'the name has characters that cannot be seen or that imitate others',

@@ -76,8 +76,7 @@ export function arrive(
       low: Math.max(stream.low, batch.low),
       line: extend(jump(stream.line, stream.through, first), batch.run, first),
       skipped: keep(stream.skipped, numbersOf('skip')),
-      // Messages for groups are not understood yet either.
-      refused: keep(stream.refused, [...numbersOf('unknown'), ...numbersOf('group')]),
+      refused: keep(stream.refused, numbersOf('unknown')),
     },
     taken,
     first,

@@ -1,13 +1,12 @@
 /**
- * Olm and Megolm are spoken by others: here our engine talks to libolm, which shares no code with it. Libolm
- * carries text only, so the payloads are text.
+ * Olm is spoken by others: here our engine talks to libolm, which shares no code with it. Libolm carries text only,
+ * so the payloads are text. Megolm has a file of its own.
  */
 import Olm from '@matrix-org/olm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadEngine, nodeBase64 } from '../../src/drivers/vodozemac/load-node.ts';
 import { type AgreementKey, parseAgreementKey, parseSigningKey } from '../../src/entities/keys.ts';
-import { Secret } from '../../src/entities/secret.ts';
 import { fromUtf8 } from '../../src/entities/text.ts';
 import type { Account, Engine, OlmMessage, Session } from '../../src/usecases/ports/engine.ts';
 import { existing, granted, pickleKey, text } from '../contracts/engine-cast.ts';
@@ -124,45 +123,6 @@ describe('an Olm session with libolm', () => {
     const [next, last] = ['next', 'last'].map((message) => reverse.ours.encrypt(text(message)));
     expect(reverse.theirs.decrypt(0, encode(existing(last).body))).toBe('last');
     expect(reverse.theirs.decrypt(0, encode(existing(next).body))).toBe('next');
-  });
-});
-
-describe('a Megolm session with libolm', () => {
-  it('of ours is read by them from the index at which it was shared', () => {
-    const ours = engine.createGroupSession();
-    ours.encrypt(text('before'));
-    const theirs = new Olm.InboundGroupSession();
-    theirs.create(encode(ours.shareKey().expose()));
-    expect([theirs.session_id(), theirs.first_known_index()]).toEqual([encode(ours.id), 1]);
-    fc.assert(
-      fc.property(words, (message) => {
-        const index = ours.nextIndex;
-        const body = encode(ours.encrypt(text(message)));
-        expect(theirs.decrypt(body)).toEqual({ message_index: index, plaintext: message });
-      }),
-      { numRuns: 20 },
-    );
-  });
-
-  it('of theirs is read by us, passed on to them and back', () => {
-    const theirs = new Olm.OutboundGroupSession();
-    theirs.create();
-    const ours = granted(engine.acceptGroupSession(new Secret(decode(theirs.session_key()))));
-    expect(encode(ours.id)).toBe(theirs.session_id());
-    const passedOn = new Olm.InboundGroupSession();
-    passedOn.import_session(encode(existing(ours.exportFrom(0)).expose()));
-    const back = granted(engine.importGroupSession(new Secret(decode(passedOn.export_session(0)))));
-    fc.assert(
-      fc.property(words, (message) => {
-        const index = theirs.message_index();
-        const body = theirs.encrypt(message);
-        for (const member of [ours, back]) {
-          expect(member.decrypt(decode(body))).toEqual({ ok: { index, plaintext: text(message) } });
-        }
-        expect(passedOn.decrypt(body)).toEqual({ message_index: index, plaintext: message });
-      }),
-      { numRuns: 20 },
-    );
   });
 });
 

@@ -21,6 +21,7 @@ const has = (program: string): boolean => {
 };
 
 const NAMES = ['laptop', "Alice's phone", 'the $(Pi)'];
+const GROUP = 'kin $(x)';
 let base: string;
 let laptop: MeshDevice;
 let terminals: TerminalProcess[] = [];
@@ -44,6 +45,10 @@ beforeAll(async () => {
   const [first] = await makeMesh({ count: 3, dir: base, brokerUrl, names: NAMES });
   if (first === undefined) throw new Error('three were asked for');
   laptop = first;
+  await withDaemon(async () => {
+    const made = await mesh(['group', 'create', GROUP, ...as(laptop)]);
+    expect(made.status, made.stdout).toBe(0);
+  });
   await mkdir(at('bin'));
   await writeFile(at('bin/mesh'), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`, {
     mode: 0o755,
@@ -67,9 +72,11 @@ test('a shell that nobody knows, and none at all, are mistakes', async () => {
   }
 });
 
-test('without a daemon no device is offered, and the store stays closed', async () => {
-  const began = await mesh(['completion', '--devices', '--home', laptop.home]);
-  expect([began.status, began.stdout, began.stderr]).toEqual([0, '', '']);
+test('without a daemon no device and no group is offered, and the store stays closed', async () => {
+  for (const which of ['--devices', '--groups']) {
+    const began = await mesh(['completion', which, '--home', laptop.home]);
+    expect([began.status, began.stdout, began.stderr]).toEqual([0, '', '']);
+  }
 });
 
 /** Each shell says what it would offer for a line whose last word is not finished. */
@@ -108,6 +115,12 @@ const offers = (
       ['completion', ''],
       ['bash', 'zsh', 'fish'],
     ],
+    [
+      ['group', 're'],
+      ['remove', 'rename'],
+    ],
+    // No daemon is there to name any other.
+    [['group', 'rotate', ''], ['all']],
     [['status', ''], []],
   ])('completes mesh %j', async (words, expected) => {
     expect([...(await complete(...words))].sort()).toEqual([...expected].sort());
@@ -122,13 +135,26 @@ const offers = (
     await withDaemon(async () => {
       const all = await complete('send', '');
       expect(all).toContain('all');
-      expect(all).toHaveLength(5);
+      expect(all).toHaveLength(6);
       const from = await complete('listen', '--from', '');
       expect(from).not.toContain('all');
       expect(from).toHaveLength(4);
     });
   });
+
+  it('completes groups from a daemon, where only one can stand and where it is one of the targets', async () => {
+    await withDaemon(async () => {
+      expect((await complete('send', '')).map(plain)).toContain(`@${GROUP}`);
+      expect((await complete('group', 'add', '')).map(plain)).toEqual([GROUP]);
+      expect((await complete('group', 'add', 'ki')).map(plain)).toEqual([GROUP]);
+      expect((await complete('group', 'add', 'mine', '')).map(plain)).toHaveLength(4);
+      expect((await complete('listen', '--group', '')).map(plain).sort()).toEqual(['all', GROUP]);
+      expect((await complete('group', 'rename', 'mine', '')).map(plain)).toEqual([]);
+    });
+  });
 };
+
+const plain = (word: string): string => word.replaceAll('\\', '');
 
 describe('bash', () => {
   const complete = async (...words: readonly string[]): Promise<readonly string[]> => {
@@ -146,6 +172,44 @@ describe('bash', () => {
       expect(await complete('send', 'the')).toEqual(['the\\ \\$\\(Pi\\)']);
       expect(await complete('send', 'the\\ ')).toEqual(['the\\ \\$\\(Pi\\)']);
       expect(await complete('send', "'the ")).toEqual(['the $(Pi)']);
+    });
+  });
+
+  it('quotes as the person has begun to, so that a name runs nothing and breaks nothing', async () => {
+    await withDaemon(async () => {
+      expect(await complete('send', '"the ')).toEqual(['the \\$(Pi)']);
+      expect(await complete('send', '"Al')).toEqual(["Alice's phone"]);
+      expect(await complete('send', "'Al")).toEqual(["Alice'\\''s phone"]);
+    });
+  });
+
+  it('completes a group behind its sign, which bash takes for a word of its own', async () => {
+    await withDaemon(async () => {
+      const terminal = new TerminalProcess('bash', ['--norc', '-i'], { env: environment() });
+      terminals.push(terminal);
+      // In place of the program, which is asked for completions only: what it would have got.
+      const say = `say() { if [[ $1 == completion ]]; then mesh "$@"; else printf '<%s>' "$@"; echo; fi; }`;
+      terminal.type(`${say}; source ${at('bash')}; complete -F _mesh say; echo set''up\r`);
+      await terminal.shows('setup\n');
+      const lines: readonly (readonly [typed: string, got: string])[] = [
+        ['send @', '<send><@kin $(x)>'],
+        ['send @k', '<send><@kin $(x)>'],
+        ['send "@k', '<send><@kin $(x)>'],
+        ["send '@k", '<send><@kin $(x)>'],
+        ['group add @', '<group><add><@kin $(x)>'],
+        ['group add k', '<group><add><kin $(x)>'],
+        ['listen --group @k', '<listen><--group><@kin $(x)>'],
+        ['listen --group=@k', '<listen><--group=@kin $(x)>'],
+        ['listen --group=@', '<listen><--group=@kin $(x)>'],
+        ['group add @kin the', '<group><add><@kin><the $(Pi)>'],
+        ['listen --group @kin --from the', '<listen><--group><@kin><--from><the $(Pi)>'],
+      ];
+      for (const [number, [typed, got]] of lines.entries()) {
+        // What is typed while it completes is read afterwards.
+        terminal.type(`say ${typed}${TABULATOR};echo e''nd ${number}\r`);
+        await terminal.shows(`end ${number}\n`);
+        expect(terminal.screen, typed).toContain(`${got}\nend ${number}\n`);
+      }
     });
   });
 
@@ -204,6 +268,14 @@ describe.skipIf(!has('zsh'))(`zsh${has('zsh') ? '' : ' (not installed, so skippe
       const terminal = await shell();
       terminal.type(`mesh send the${TABULATOR}`);
       await terminal.shows('mesh send the\\ \\$\\(Pi\\)');
+      terminal.type(`\u0015mesh send @${TABULATOR}`);
+      await terminal.shows('mesh send @kin\\ \\$\\(x\\)');
+      terminal.type(`\u0015mesh group add @${TABULATOR}`);
+      await terminal.shows('mesh group add @kin\\ \\$\\(x\\)');
+      terminal.type(`\u0015mesh group delete ${TABULATOR}`);
+      await terminal.shows('mesh group delete kin\\ \\$\\(x\\)');
+      terminal.type(`\u0015mesh listen --group a${TABULATOR}`);
+      await terminal.shows('mesh listen --group all');
     });
   });
 });

@@ -3,10 +3,14 @@
  * which has applied a revocation keeps nothing of the one that was revoked, and takes nothing from it (P4).
  */
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
+import { toHex } from '../../src/entities/bytes.ts';
 import { type EntryHash, isKind } from '../../src/entities/roster/entry.ts';
 import { decodeEntry } from '../../src/entities/roster/entry-codec.ts';
 import type { Change, Keystore } from '../../src/usecases/ports/keystore.ts';
 import type { LotRecord, PairRecord } from '../../src/usecases/ports/records.ts';
+
+/** What is looked at of a store. */
+const KINDS = ['pair', 'lot', 'entry', 'group-sending'] as const;
 
 export class Committed {
   readonly pairs = new Map<string, PairRecord>();
@@ -16,13 +20,17 @@ export class Committed {
   readonly removals = new Set<EntryHash>();
   /** Whom they remove; never the device itself. */
   readonly removed = new Set<string>();
+  /** Every message that was ever accepted, by its id, and for whom. */
+  readonly messages = new Map<string, { readonly group: string | null; readonly to: ReadonlySet<string> }>();
+  /** Who was given the key of the session that is in use for a circle. */
+  readonly #holders = new Map<string, readonly string[]>();
   #self = '';
 
   static async load(keystore: Pick<Keystore, 'read' | 'keys'>, self: string): Promise<Committed> {
     const committed = new Committed();
     committed.#self = self;
     const changes: Change[] = [];
-    for (const kind of ['pair', 'lot', 'entry'] as const) {
+    for (const kind of KINDS) {
       for (const key of keystore.keys(kind)) {
         const put = await keystore.read(kind, key);
         if (put !== undefined) changes.push({ kind, key, put } as Change);
@@ -41,9 +49,8 @@ export class Committed {
       commit: async (changes) => {
         // As they are now: what the caller does with them afterwards must not matter.
         const copied = changes.flatMap((change): Change[] => {
-          const { kind } = change;
-          if (kind === 'inbox' && 'put' in change) return [change];
-          return kind === 'pair' || kind === 'lot' || kind === 'entry' ? [structuredClone(change)] : [];
+          if (change.kind === 'inbox' && 'put' in change) return [change];
+          return (KINDS as readonly string[]).includes(change.kind) ? [structuredClone(change)] : [];
         });
         await keystore.commit(changes);
         for (const change of copied) {
@@ -60,8 +67,23 @@ export class Committed {
   #merge(changes: readonly Change[]): void {
     for (const change of changes) {
       if (change.kind === 'pair') set(this.pairs, change.key, 'put' in change ? change.put : undefined);
-      if (change.kind === 'lot') set(this.lots, change.key, 'put' in change ? change.put : undefined);
+      if (change.kind === 'lot') {
+        set(this.lots, change.key, 'put' in change ? change.put : undefined);
+        if ('put' in change) this.#address(change.put);
+      }
+      if (change.kind === 'group-sending') {
+        const holders = 'put' in change ? change.put.holders.map(({ device }) => device) : undefined;
+        set(this.#holders, change.key, holders);
+      }
       if (change.kind === 'entry' && 'put' in change) this.#note(change.put.bytes);
+    }
+  }
+
+  #address({ messages }: LotRecord): void {
+    for (const { id, group, to } of messages) {
+      const name = toHex(id);
+      if (this.messages.has(name)) continue;
+      this.messages.set(name, { group, to: new Set(to.map(({ device }) => device)) });
     }
   }
 
@@ -89,12 +111,22 @@ export class Committed {
         if (!over && this.removed.has(device)) complain('P4: a message waits for a device that was removed');
       }
     }
+    if (this.removed.size > 0) this.#checkGroups(keystore, complain);
     const sessions = new Set([...this.pairs.values()].flatMap((pair) => pair.sessions.map(({ id }) => id)));
     if (keystore.keys('ratchet').some((id) => !sessions.has(id))) {
       complain('P4: a ratchet was kept that belongs to no pair');
     }
     if (keystore.keys('goods').some((lot) => !this.lots.has(lot)))
       complain('payloads were kept of no message');
+  }
+
+  #checkGroups(keystore: Pick<Keystore, 'keys'>, complain: (problem: string) => void): void {
+    for (const holders of this.#holders.values()) {
+      if (holders.some((device) => this.removed.has(device)))
+        complain('P4: goes on with a group session whose key a device has that it has removed');
+    }
+    if (keystore.keys('group-key').some((name) => this.removed.has(name.split('.')[0] ?? '')))
+      complain('P4: still holds the key of a group session of a device that it has removed');
   }
 }
 

@@ -134,6 +134,9 @@ export function createPeople(stage: Stage, pairings: Pairings) {
   }
 
   return {
+    /** Those at which people can do something about the membership. */
+    writers,
+
     async do(deed: Deed): Promise<void> {
       const [one, two, three] = some(3);
       if (one === undefined) return;

@@ -11,9 +11,11 @@ import { pairingCode } from '../../src/entities/pairing/transcript.ts';
 import { confirmationsOf } from '../../src/entities/roster/compose.ts';
 import { type Entry, type EntryHash, isKind } from '../../src/entities/roster/entry.ts';
 import type { Membership } from '../../src/entities/roster/membership.ts';
+import type { Roster } from '../../src/entities/roster/roster.ts';
 import { consentSignable } from '../../src/entities/roster/signing.ts';
 import type { OwnStanding } from '../../src/usecases/messaging/farewell.ts';
 import { judgeByRules } from '../entities/roster/oracle.ts';
+import { groupsByRules } from './group-rules.ts';
 import type { Pairing } from './pairings.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
@@ -34,6 +36,7 @@ const NOT_ONCE_APPROVED: readonly string[] = [
 export function createRosterWatch(stage: Stage, fail: (problem: string) => void) {
   const { devices, records } = stage;
   const members = new Map<string, string>();
+  const groups = new Map<string, string>();
   const judged = new Set<string>();
   const traced = new Set<EntryHash>();
   const lastSeen = new Map<SimDevice, Uint8Array>();
@@ -67,6 +70,8 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       judged: [...log.keys()].sort(),
     };
     if (JSON.stringify(said) !== JSON.stringify(verdict)) fail(`P5: ${name} does not follow the rules`);
+    const due = JSON.stringify(groupsByRules([...log.values()], verdict));
+    if (groupsOf(roster) !== due) fail(`groups, members: ${name} does not follow the rules`);
   }
 
   function look(device: SimDevice, membership: Membership, always: boolean): void {
@@ -82,6 +87,11 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
     const before = members.get(digest) ?? list;
     members.set(digest, list);
     if (before !== list) fail(`P5: ${device.name} sees other members in the same entries`);
+    const seen = groupsOf(roster);
+    if ((groups.get(digest) ?? seen) !== seen) {
+      fail(`groups, members: ${device.name} sees other groups in the same entries`);
+    }
+    groups.set(digest, seen);
     if ((always || Number.parseInt(digest.slice(0, 4), 16) % JUDGED === 0) && !judged.has(digest)) {
       judged.add(digest);
       judge(device.name, membership);
@@ -333,6 +343,11 @@ export function createRosterWatch(stage: Stage, fail: (problem: string) => void)
       return undefined;
     },
   };
+}
+
+/** In the form in which the rules give them. */
+function groupsOf({ groups }: Roster): string {
+  return JSON.stringify(groups.map(({ id, name, members }) => ({ id, name, members: [...members].sort() })));
 }
 
 export type RosterWatch = ReturnType<typeof createRosterWatch>;

@@ -13,6 +13,7 @@ import { type InviteLink, LINK_MESH_BYTES } from '../../src/entities/pairing/lin
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import { type Administration, createAdministration } from '../../src/usecases/membership/administer.ts';
+import { createGroups, type Groups } from '../../src/usecases/membership/groups.ts';
 import { loadMesh } from '../../src/usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../../src/usecases/messaging/messenger.ts';
 import { createJoining, type Joining, type JoinResult } from '../../src/usecases/pairing/joining.ts';
@@ -41,6 +42,7 @@ interface Running {
   readonly account: Account;
   readonly keystore: Keystore;
   readonly administration: Administration;
+  readonly groups: Groups;
 }
 
 /** What runs while it is on its way into a mesh. */
@@ -163,7 +165,8 @@ export class SimDevice {
     });
     const { hash } = nodePrimitives;
     const administration = createAdministration({ hash, self: this.party.id, log: messenger.log });
-    this.#running = { messenger, account, keystore, administration };
+    const groups = createGroups({ self: this.party.id, log: messenger.log });
+    this.#running = { messenger, account, keystore, administration, groups };
     messenger.open();
   }
 
@@ -225,6 +228,11 @@ export class SimDevice {
   /** What a person at this device does about the membership. */
   get administration(): Administration | undefined {
     return this.#running?.administration;
+  }
+
+  /** And about named groups. */
+  get groups(): Groups | undefined {
+    return this.#running?.groups;
   }
 
   /** What the program holds of the log now, committed or not. */

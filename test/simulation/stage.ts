@@ -2,6 +2,7 @@
 import type { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { Entry, EntryHash } from '../../src/entities/roster/entry.ts';
+import type { BegunSession } from './eavesdropper.ts';
 import type { Mallory } from './mallory.ts';
 import type { Pairing } from './pairings.ts';
 import type { Seeded } from './seeded.ts';
@@ -45,4 +46,6 @@ export interface Records {
   readonly names: Set<string>;
   /** Devices that were put back to an older state. */
   readonly rolledBack: Set<SimDevice>;
+  /** Group sessions, by whomever, the oldest first. */
+  readonly groupSessions: readonly BegunSession[];
 }

@@ -1,14 +1,16 @@
 /**
  * Devices in Mallory's hands. She takes one with its disk, and its program goes on with its keys and its sessions:
  * it denies every revocation of its own, adds accomplices, revokes people's devices, writes its chain twice over,
- * serves each member another branch, says again what was said long ago, and tells members that they are removed.
+ * serves each member another branch, says again what was said long ago, and tells members that they are removed. It
+ * asks for keys of groups that are none of its business, and offers false ones in the names of others' sessions.
  *
  * Longer than most: one list of everything that she can do with a device, over one set of devices.
  */
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
-import { toHex } from '../../src/entities/bytes.ts';
+import { equal, toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import { ENVELOPE_LABEL, envelopeDigest, pairContext } from '../../src/entities/pair-keys.ts';
+import { type Circle, EVERYBODY } from '../../src/entities/roster/circle.ts';
 import { lastEntry } from '../../src/entities/roster/compose.ts';
 import {
   type Body,
@@ -22,6 +24,7 @@ import { decodeEntry, encodeContent, encodeEntry } from '../../src/entities/rost
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { entrySignable } from '../../src/entities/roster/signing.ts';
 import { encodeEnvelope, MAX_NOTICE_ENTRIES } from '../../src/entities/wire/envelope.ts';
+import type { GroupKey, Item } from '../../src/entities/wire/items.ts';
 import {
   decodeCore,
   decodeParcel,
@@ -30,6 +33,7 @@ import {
   LARGEST_INSIDE,
 } from '../../src/entities/wire/parcel.ts';
 import { additionBody } from '../support/found-mesh.ts';
+import type { BegunSession } from './eavesdropper.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Stage } from './stage.ts';
 
@@ -37,10 +41,13 @@ const { hash } = nodePrimitives;
 const MOST_ACCOMPLICES = 3;
 /** Of people's devices: there is to be a mesh to look at. */
 const MOST_EVICTED = 2;
+/** In an exported key, behind version and index. */
+const RATCHET_AT = 5;
+const RATCHET_BYTES = 128;
 const SALT_AT = { from: 2, to: 18 };
 
-/** Entries that a device slips into the next thing that it says to another. */
-type Slips = Map<DeviceId, Entry[]>;
+/** What a device slips into the next thing that it says to another. */
+type Slips = Map<DeviceId, Item[]>;
 
 export function createTraitors(stage: Stage) {
   const { seeded, devices, stolen, records, mallory, clock } = stage;
@@ -72,24 +79,27 @@ export function createTraitors(stage: Stage) {
     const parcel = decodeParcel(core.ok.inside);
     if ('refused' in parcel) return plaintext;
     for (const other of devices) {
-      const entries = own.get(other.party.id);
+      const items = own.get(other.party.id);
       const context = pairContext(hash, mesh, device.party, other.party);
-      if (entries === undefined || toHex(context) !== toHex(parcel.ok.context)) continue;
+      if (items === undefined || toHex(context) !== toHex(parcel.ok.context)) continue;
       own.delete(other.party.id);
-      const item = { kind: 'entries', entries: entries.map(({ bytes }) => bytes) } as const;
-      const inside = encodeParcel({ ...parcel.ok, items: [...parcel.ok.items, item] });
+      const inside = encodeParcel({ ...parcel.ok, items: [...parcel.ok.items, ...items] });
       if (inside.length > LARGEST_INSIDE) return plaintext;
       return encodeCore(plaintext.slice(SALT_AT.from, SALT_AT.to), { inside });
     }
     return plaintext;
   }
 
-  /** Has `device` say something to `to`, with these entries in it. */
-  function slip(device: SimDevice, to: SimDevice, entries: readonly Entry[]): void {
+  /** Has `device` say something to `to`, with this in it. */
+  function slipItem(device: SimDevice, to: SimDevice, item: Item): void {
     const own = slips.get(device);
     if (own === undefined) throw new Error('not in her hands');
-    own.set(to.party.id, [...(own.get(to.party.id) ?? []), ...entries].slice(-4));
+    own.set(to.party.id, [...(own.get(to.party.id) ?? []), item].slice(-4));
     chat(device, to.party.id);
+  }
+
+  function slip(device: SimDevice, to: SimDevice, entries: readonly Entry[]): void {
+    slipItem(device, to, { kind: 'entries', entries: entries.map(({ bytes }) => bytes) });
   }
 
   function chat(device: SimDevice, to: DeviceId): void {
@@ -247,6 +257,42 @@ export function createTraitors(stage: Stage) {
     if (sent.length > 0) mallory.enqueue(seeded.pick(sent));
   }
 
+  /** Of devices that are not hers, the newest ones: their ids, in whatever way she has learnt of them. */
+  function sessionsOfOthers(count: number): readonly BegunSession[] {
+    return records.groupSessions.filter(({ owner }) => !owner.stolen).slice(-count);
+  }
+
+  /** Keys for sessions of others, with the right names and nothing right inside. */
+  function offerFalseKeys(device: SimDevice): void {
+    const circles: readonly Circle[] = [EVERYBODY, ...(device.membership?.roster.groups ?? []).map(({ id }) => id)];
+    const keys = sessionsOfOthers(6).map(({ id, key }): GroupKey => {
+      const fake = key.slice();
+      for (let i = seeded.below(8); i >= 0; i--) {
+        const at = RATCHET_AT + seeded.below(RATCHET_BYTES);
+        fake[at] = (fake[at] ?? 0) ^ (1 + seeded.below(255));
+      }
+      return { circle: seeded.pick(circles), session: id, key: fake };
+    });
+    if (keys.length === 0) return;
+    for (const to of devices) {
+      const others = keys.filter(({ session }) => !isOwner(to, session));
+      if (others.length > 0) slipItem(device, to, { kind: 'group-keys', keys: others });
+    }
+  }
+
+  function isOwner({ party }: SimDevice, session: Uint8Array): boolean {
+    return records.groupSessions.some(({ owner, id }) => owner.party.id === party.id && equal(id, session));
+  }
+
+  /** Asks the owners for whatever there is, whether or not it was ever meant for this device. */
+  function askForKeys(device: SimDevice): void {
+    for (const to of devices.filter(() => seeded.chance(0.6))) {
+      const own = sessionsOfOthers(60).filter(({ owner }) => owner === to);
+      const sessions = own.slice(-8).map(({ id }) => id);
+      if (sessions.length > 0) slipItem(device, to, { kind: 'group-wanted', sessions });
+    }
+  }
+
   /** Back to what it was when she took it, or before: its old sessions, and what it knew then. */
   async function rewind(device: SimDevice): Promise<void> {
     if (device.images.length === 0) return;
@@ -286,6 +332,8 @@ export function createTraitors(stage: Stage) {
         notice: 6,
         again: 12,
         rewind: 2,
+        falseKeys: 6,
+        askForKeys: 6,
       });
       stage.say('traitor', device.name, deed);
       const { membership } = device;
@@ -309,6 +357,10 @@ export function createTraitors(stage: Stage) {
           return sayAgain(device);
         case 'rewind':
           return rewind(device);
+        case 'falseKeys':
+          return offerFalseKeys(device);
+        case 'askForKeys':
+          return askForKeys(device);
       }
     },
   };

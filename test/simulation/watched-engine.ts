@@ -6,7 +6,7 @@
 
 import { readPreKeyMessage } from '../../src/drivers/vodozemac/olm-message.ts';
 import { toHex } from '../../src/entities/bytes.ts';
-import type { Account, Engine, Session } from '../../src/usecases/ports/engine.ts';
+import type { Account, Engine, OutboundGroupSession, Session } from '../../src/usecases/ports/engine.ts';
 
 export interface EngineWatcher {
   /** A ratchet is about to be asked to read this. */
@@ -14,6 +14,9 @@ export interface EngineWatcher {
   onRead(body: Uint8Array): void;
   /** Something was encrypted, whether or not it will ever leave. */
   onWritten(plaintext: Uint8Array): void;
+  /** A group session was begun; the key reads all of it. */
+  onGroupSession(session: Uint8Array, key: Uint8Array): void;
+  onGroupText(session: Uint8Array, index: number, ciphertext: Uint8Array): void;
 }
 
 /** What went through all engines of a simulation. */
@@ -128,10 +131,37 @@ export class WatchedEngine implements Engine {
     if (this.tampering?.denies(statement.digest) === true) return false;
     return this.#engine.verify(key, statement, signature);
   };
-  createGroupSession: Engine['createGroupSession'] = () => this.#engine.createGroupSession();
+  #groupSession(session: OutboundGroupSession): OutboundGroupSession {
+    const { id } = session;
+    return {
+      id,
+      get nextIndex() {
+        return session.nextIndex;
+      },
+      shareKey: () => session.shareKey(),
+      encrypt: (plaintext) => {
+        const index = session.nextIndex;
+        const ciphertext = session.encrypt(plaintext);
+        this.#watcher.onGroupText(id, index, ciphertext);
+        return ciphertext;
+      },
+      pickle: (key) => session.pickle(key),
+      dispose: () => session.dispose(),
+    };
+  }
+
+  createGroupSession: Engine['createGroupSession'] = () =>
+    this.#groupSession(this.#engine.createGroupSession());
   restoreOutboundGroupSession: Engine['restoreOutboundGroupSession'] = (pickle, key) =>
-    this.#engine.restoreOutboundGroupSession(pickle, key);
-  acceptGroupSession: Engine['acceptGroupSession'] = (key) => this.#engine.acceptGroupSession(key);
+    this.#groupSession(this.#engine.restoreOutboundGroupSession(pickle, key));
+  acceptGroupSession: Engine['acceptGroupSession'] = (key) => {
+    const accepted = this.#engine.acceptGroupSession(key);
+    const exported = 'ok' in accepted ? accepted.ok.exportFrom(accepted.ok.firstIndex) : undefined;
+    if ('ok' in accepted && exported !== undefined) {
+      this.#watcher.onGroupSession(accepted.ok.id, exported.expose());
+    }
+    return accepted;
+  };
   importGroupSession: Engine['importGroupSession'] = (key) => this.#engine.importGroupSession(key);
   restoreInboundGroupSession: Engine['restoreInboundGroupSession'] = (pickle, key) =>
     this.#engine.restoreInboundGroupSession(pickle, key);

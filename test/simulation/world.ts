@@ -3,6 +3,8 @@
  * restored backups, devices that come and go, and some that she has stolen. After every step it is checked that
  * nothing was shown that is not committed and that rosters are what they should be; at the end, after a fair phase,
  * that everything accepted has ended, each once, in order, and that all that belong together hold the same log.
+ * What is encrypted for groups is kept by an eavesdropper, who must be able to read nothing with any key that was not
+ * for its holder.
  *
  * Long, because what happens to packets and messages is checked where it happens; what people, traitors and the
  * rosters do has files of its own.
@@ -15,14 +17,19 @@ import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import type { MeshId } from '../../src/entities/mesh-id.ts';
 import { pairContext } from '../../src/entities/pair-keys.ts';
+import type { Circle } from '../../src/entities/roster/circle.ts';
 import type { EntryHash } from '../../src/entities/roster/entry.ts';
 import { decodeEnvelope } from '../../src/entities/wire/envelope.ts';
+import type { AckItem } from '../../src/entities/wire/items.ts';
 import { decodeCore, decodeParcel } from '../../src/entities/wire/parcel.ts';
-import type { Delivery } from '../../src/usecases/messaging/outbox.ts';
+import type { Delivery, Receipt } from '../../src/usecases/messaging/outbox.ts';
 import { CONTENT_NONCE } from '../../src/usecases/messaging/sealing.ts';
 import type { Engine } from '../../src/usecases/ports/engine.ts';
 import type { PairRecord } from '../../src/usecases/ports/records.ts';
 import { foundMesh } from '../support/found-mesh.ts';
+import { ABOUT_GROUPS, type Circles, createCircles, type GroupDeed, othersIn } from './circles.ts';
+import { type BegunSession, createEavesdropper, type Eavesdropper } from './eavesdropper.ts';
+import { mayHaveBeenOutside } from './group-rules.ts';
 import { Mallory, type Packet } from './mallory.ts';
 import { createPairings, type Pairing, type Pairings } from './pairings.ts';
 import { createPeople, type Deed, PEOPLE, type People } from './people.ts';
@@ -58,6 +65,7 @@ interface Promised {
   readonly to: SimDevice;
   readonly order: number;
   readonly payload: string;
+  readonly group: Circle | null;
   /** Either end lost its memory of it, so it may arrive never, once, or once more. */
   excused: boolean;
   cancelled: boolean;
@@ -78,6 +86,17 @@ const STAY: Readonly<Record<Deed, number>> = {
   rename: 0,
   away: 0,
 };
+const NO_GROUPS: Readonly<Record<GroupDeed, number>> = {
+  group: 0,
+  put: 0,
+  take: 0,
+  takeAndPut: 0,
+  contend: 0,
+  call: 0,
+  dissolve: 0,
+};
+/** Reasons why nothing can be sent to where there was somebody a moment ago. */
+const NOBODY_LEFT: readonly string[] = ['unknown-recipient', 'unknown-group', 'no-recipient'];
 const STATES_UNDER_WAY: readonly (string | undefined)[] = ['accepted', 'published'];
 
 export class Problem extends Error {}
@@ -119,11 +138,14 @@ class World implements Stage {
     entries: new Map(),
     names: new Set<string>(),
     rolledBack: new Set<SimDevice>(),
+    groupSessions: [] as readonly BegunSession[],
   };
   readonly #pairings: Pairings;
   readonly #people: People;
   readonly #traitors: Traitors;
   readonly #watch: RosterWatch;
+  readonly #circles: Circles;
+  readonly #eavesdropper: Eavesdropper;
   readonly #promised = new Map<string, Promised>();
   #order = 0;
   #packets = 0;
@@ -149,6 +171,14 @@ class World implements Stage {
     this.#people = createPeople(this, this.#pairings);
     this.#traitors = createTraitors(this);
     this.#watch = createRosterWatch(this, (problem) => this.#fail(problem));
+    this.#circles = createCircles(this, () => this.#people.writers());
+    this.#eavesdropper = createEavesdropper({
+      engine: () => this.#realEngine(),
+      hash: nodePrimitives.hash,
+      nameOf: (id) => this.#everybody().find(({ party }) => party.id === id)?.name ?? id,
+      fail: (problem) => this.#fail(problem),
+    });
+    this.records.groupSessions = this.#eavesdropper.sessions;
   }
 
   summary(): Omit<Outcome, 'problem'> {
@@ -193,9 +223,17 @@ class World implements Stage {
     await this.settle();
   }
 
+  #realEngine(): Engine {
+    if (this.#engine === undefined) throw new Error('the world was not built');
+    return this.#engine;
+  }
+
+  #everybody(): SimDevice[] {
+    return [...this.devices, ...this.spares, ...this.stolen];
+  }
+
   async make(name: string): Promise<SimDevice> {
-    const real = this.#engine;
-    if (real === undefined) throw new Error('the world was not built');
+    const real = this.#realEngine();
     const device: SimDevice = new SimDevice({
       name,
       engine: (self) =>
@@ -203,6 +241,8 @@ class World implements Stage {
           onReading: (body) => this.#onReading(self, body),
           onRead: (body) => this.#readAt.set(toHex(body), ++this.#ticks),
           onWritten: (plaintext) => this.#onWritten(self, plaintext),
+          onGroupSession: (id, key) => this.#eavesdropper.begun(self, id, key),
+          onGroupText: (id, index, ciphertext) => this.#eavesdropper.wrote(self, id, index, ciphertext),
         }),
       clock: this.clock,
       seeded: this.seeded,
@@ -231,6 +271,8 @@ class World implements Stage {
     const people = this.#settings.membership !== false;
     const action = this.seeded.weighted({
       ...(people ? PEOPLE : STAY),
+      ...(people ? ABOUT_GROUPS : NO_GROUPS),
+      rotate: 1,
       steal: people && this.stolen.length === 0 ? 1.5 : 0,
       traitor: this.stolen.length > 0 ? 25 : 0,
       send: 40,
@@ -267,7 +309,10 @@ class World implements Stage {
     const device = this.seeded.pick(this.devices);
     const ids = [...this.devices, ...this.stolen].map((other) => other.party.id);
     if (action in PEOPLE) return this.#people.do(action as Deed);
+    if (action in ABOUT_GROUPS) return this.#circles.do(action as GroupDeed);
     switch (action) {
+      case 'rotate':
+        return this.#circles.rotate(device);
       case 'steal':
         return this.#steal();
       case 'traitor':
@@ -359,6 +404,7 @@ class World implements Stage {
     this.crash(device);
     device.disk.restore(image);
     this.#watch.restored(device);
+    this.#eavesdropper.restored(device);
     // Copies made after the one that came back belong to a life that is over, but may come back as well.
     this.records.rolledBack.add(device);
     for (const promised of this.#promised.values()) {
@@ -371,9 +417,9 @@ class World implements Stage {
   #send(from: SimDevice): void {
     const { messenger, membership } = from;
     if (messenger === undefined || membership === undefined) return;
-    const others = [...membership.roster.members].filter((id) => id !== from.party.id);
-    if (others.length === 0) return;
-    const to = this.seeded.chance(0.2) ? others : [this.seeded.pick(others)];
+    const to = this.#circles.addressees(from);
+    if (to === undefined) return;
+    const asked = othersIn(from, membership.roster, to);
     const size = this.seeded.weighted({ small: 20, medium: 3, large: 1, none: 1 });
     const order = this.#order++;
     const text = `${CANARY} ${order} `;
@@ -382,13 +428,14 @@ class World implements Stage {
     messenger.send({ to, payload }).then(
       (receipt) => {
         if ('refused' in receipt) {
-          const members = messenger.log.membership().roster.members;
-          const may = messenger.farewell.standing() === 'member' && to.some((id) => members.has(id));
-          if (may || receipt.refused !== 'unknown-recipient')
+          const left = othersIn(from, messenger.log.membership().roster, to);
+          const may = messenger.farewell.standing() === 'member' && left.size > 0;
+          if (may || !NOBODY_LEFT.includes(receipt.refused))
             this.#fail(`send was refused: ${receipt.refused}`);
           return;
         }
         const id = toHex(receipt.ok.id);
+        this.#checkAddressed(from, to, asked, receipt.ok);
         for (const { deviceId } of receipt.ok.to) {
           const device = this.devices.find(({ party }) => party.id === deviceId);
           if (device === undefined || from.stolen) continue;
@@ -398,6 +445,7 @@ class World implements Stage {
             to: device,
             order,
             payload: digest(payload),
+            group: typeof to === 'string' ? to : null,
             excused: false,
             cancelled: false,
           });
@@ -406,6 +454,22 @@ class World implements Stage {
       },
       (error: unknown) => this.#fail(`send failed: ${String(error)}`),
     );
+  }
+
+  /** All that were in the circle then and are now, and nobody else. */
+  #checkAddressed(
+    from: SimDevice,
+    circle: readonly DeviceId[] | Circle,
+    before: ReadonlySet<DeviceId>,
+    { to }: Receipt,
+  ): void {
+    if (typeof circle !== 'string' || from.membership === undefined) return;
+    const now = othersIn(from, from.membership.roster, circle);
+    const addressed = new Set(to.map(({ deviceId }) => deviceId));
+    if ([...addressed].some((id) => !before.has(id) && !now.has(id)))
+      this.#fail(`groups, delivery: ${from.name} addressed somebody who is not in the group`);
+    if ([...before].some((id) => now.has(id) && !addressed.has(id)))
+      this.#fail(`groups, delivery: ${from.name} has left out somebody who is in the group`);
   }
 
   async #cancel(): Promise<void> {
@@ -485,11 +549,13 @@ class World implements Stage {
       }
     }
     if (envelope.kind === 'sealed' || envelope.kind === 'initial') {
-      this.#checkAck(envelope, pair);
+      this.#lookInside(sender, packet.to, envelope, pair);
     }
   }
 
-  #checkAck(
+  #lookInside(
+    sender: SimDevice,
+    to: DeviceId,
     envelope: { readonly body: Uint8Array; readonly attached: readonly Uint8Array[] },
     pair: PairRecord,
   ): void {
@@ -510,13 +576,21 @@ class World implements Stage {
           });
     const parcel = padded === undefined ? undefined : decodeParcel(padded);
     if (parcel === undefined || 'refused' in parcel) return this.#fail('a parcel that cannot be read');
+    const attached = new Set(envelope.attached.map((bytes) => toHex(nodePrimitives.hash(bytes))));
     for (const item of parcel.ok.items) {
-      if (item.kind !== 'ack') continue;
-      const { incoming } = pair;
-      const durable = incoming !== null && toHex(incoming.id) === toHex(item.stream) ? incoming.through : 0;
-      if (durable < item.through)
-        this.#fail('P3: an acknowledgement left before its messages were committed');
+      if (item.kind === 'ack') this.#checkAck(item, pair);
+      if (item.kind === 'group-keys') {
+        for (const key of item.keys) this.#eavesdropper.onKey(sender, to, key);
+      }
+      for (const record of item.kind === 'batch' ? item.records : []) {
+        if (record.kind === 'group') this.#eavesdropper.onRecord(sender, record, attached);
+      }
     }
+  }
+
+  #checkAck(item: AckItem, { incoming }: PairRecord): void {
+    const durable = incoming !== null && toHex(incoming.id) === toHex(item.stream) ? incoming.through : 0;
+    if (durable < item.through) this.#fail('P3: an acknowledgement left before its messages were committed');
   }
 
   /** What a device has read in this life of its program makes it do nothing when it comes again. */
@@ -563,7 +637,7 @@ class World implements Stage {
   }
 
   #learnContexts(): void {
-    const all = [...this.devices, ...this.spares, ...this.stolen];
+    const all = this.#everybody();
     const mesh = this.#mesh;
     if (mesh === undefined) return;
     for (const from of all) {
@@ -662,6 +736,7 @@ class World implements Stage {
           const promised = this.#promised.get(key);
           if (promised === undefined) continue;
           if (promised.payload !== digest(message.payload)) this.#fail('P3: a payload arrived altered');
+          if (promised.group !== message.group) this.#fail('groups, delivery: arrived as if for others');
           if (promised.from.party.id !== message.from) this.#fail('P2: a message arrived under a wrong name');
           const before = lastOrder.get(message.from) ?? -1;
           if (promised.order < before && !this.records.rolledBack.has(promised.from)) {
@@ -676,15 +751,11 @@ class World implements Stage {
       if (times > 0) this.#delivered++;
       if (times > 1)
         this.#fail(`P3: message ${promised.order} arrived ${times} times at ${promised.to.name}`);
-      if (promised.excused) continue;
       const receipt = await promised.from.messenger?.delivery(
         Uint8Array.from(Buffer.from(promised.id, 'hex')),
       );
-      const outcome = this.#judgeEnd(
-        promised,
-        receipt?.to.find(({ deviceId }) => deviceId === promised.to.party.id),
-        times,
-      );
+      const end = receipt?.to.find(({ deviceId }) => deviceId === promised.to.party.id);
+      const outcome = promised.excused ? this.#judgeExcused(end) : this.#judgeEnd(promised, end, times);
       if (outcome === undefined) continue;
       const where = `message ${promised.order} from ${promised.from.name} to ${promised.to.name}`;
       this.#fail(`P3: ${where} ${outcome}, arrived ${times} times\n${pairState(promised)}`);
@@ -692,8 +763,17 @@ class World implements Stage {
     this.#check();
   }
 
+  /** Whatever was forgotten: between devices that do as they should nothing is beyond understanding. */
+  #judgeExcused(end: Delivery | undefined): string | undefined {
+    return end?.reason === 'not-understood' ? 'was not understood' : undefined;
+  }
+
   /** What is wrong with how a message ended, if anything is. */
-  #judgeEnd({ from, to, cancelled }: Promised, end: Delivery | undefined, times: number): string | undefined {
+  #judgeEnd(
+    { from, to, group, cancelled }: Promised,
+    end: Delivery | undefined,
+    times: number,
+  ): string | undefined {
     const state = end?.state;
     // How it ended is remembered for a week of running time.
     if (state === undefined && this.clock.elapsed() > 7 * 86_400_000) return undefined;
@@ -705,6 +785,12 @@ class World implements Stage {
       const knows = !this.records.rolledBack.has(from);
       return times > 0 && !end.mayHaveArrived && knows ? 'is said not to have arrived' : undefined;
     }
+    if (state === 'failed' && end?.reason === 'not-in-group') {
+      if (!mayHaveLost(from, group, to.party.id)) return 'failed, and was in the group all the time';
+      const knows = !this.records.rolledBack.has(from);
+      return times > 0 && !end.mayHaveArrived && knows ? 'is said not to have arrived' : undefined;
+    }
+    if (end?.reason === 'not-understood') return 'was not understood';
     // Who is no member sends nothing, and nothing goes to devices that nobody vouches for.
     const takesPart = this.#takesPart(from);
     if (!takesPart || !STATES_UNDER_WAY.includes(state)) {
@@ -725,6 +811,19 @@ class World implements Stage {
   #fail(message: string): void {
     this.#failure ??= new Problem(`step ${this.#stepNow}: ${message}`);
   }
+}
+
+/** Whether this device has ever seen the other outside of the group, as far as its log can tell. */
+function mayHaveLost({ membership }: SimDevice, group: Circle | null, device: DeviceId): boolean {
+  if (membership === undefined || group === null) return false;
+  const { log, roster } = membership;
+  const entries = [...log.values()];
+  return mayHaveBeenOutside(entries, group, device, (author) => {
+    const additions = entries.filter(({ body }) => body.kind === 'add' && body.device === author);
+    return (
+      roster.devices.get(author)?.status !== 'member' || roster.forks.has(author) || additions.length > 1
+    );
+  });
 }
 
 /** What both ends hold of a pair, for whoever looks for the reason. */

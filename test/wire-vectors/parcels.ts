@@ -3,6 +3,7 @@
  * of cases, which is why it is long.
  */
 import { concat, toHex, uint32 } from '../../src/entities/bytes.ts';
+import type { GroupId } from '../../src/entities/roster/entry.ts';
 import type { BatchItem, HelloItem, Item } from '../../src/entities/wire/items.ts';
 import { pad, sizeClass } from '../../src/entities/wire/padding.ts';
 import {
@@ -53,11 +54,10 @@ const hello: HelloItem = {
   keysLeft: 0,
 };
 const ack = { kind: 'ack', stream, through: 3, run, skipped: [], refused: [], need: 'nothing' } as const;
+const kitchen = '9'.repeat(64) as GroupId;
 const group = {
   kind: 'group',
   id: messageId,
-  sentAt: 0,
-  group: 'kitchen',
   session: filled(32, 0x76),
   digest: filled(32, 0x77),
 } as const;
@@ -78,7 +78,8 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
         records: [
           { ...content, payload: new Uint8Array(0) },
           { kind: 'skip' },
-          { ...content, type: '', thread: 'dinner', group: 'kitchen' },
+          { ...content, type: '', thread: 'dinner', group: kitchen },
+          { ...content, group: 'all' },
           group,
         ],
       },
@@ -116,6 +117,32 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
   ['keys', [{ kind: 'keys', keys }]],
   ['wanted', [{ kind: 'wanted', hashes: [filled(32, 1), filled(32, 2)] }]],
   ['entries', [{ kind: 'entries', entries: [filled(3, 1), new Uint8Array(0)] }]],
+  [
+    'keys of group sessions',
+    [
+      {
+        kind: 'group-keys',
+        keys: [
+          { circle: 'all', session: filled(32, 0x76), key: filled(165, 0x01) },
+          { circle: kitchen, session: filled(32, 0x80), key: filled(165, 0x02) },
+        ],
+      },
+    ],
+  ],
+  ['group sessions that are wanted', [{ kind: 'group-wanted', sessions: [filled(32, 0x76)] }]],
+  [
+    'group sessions that are denied',
+    [
+      {
+        kind: 'group-denied',
+        denied: [
+          { session: filled(32, 0x76), reason: 'revoked' },
+          { session: filled(32, 0x80), reason: 'not-in-group' },
+          { session: filled(32, 0x81), reason: 'unknown-session' },
+        ],
+      },
+    ],
+  ],
   ['several items at once', [hello, { kind: 'keys', keys: keys.slice(0, 2) }, ack, batch]],
 ];
 
@@ -169,6 +196,11 @@ const aHello = (
     change.heads ?? arr(),
     change.keysLeft ?? num(0),
   );
+const aGroupKey = (change: Partial<Record<'circle' | 'session' | 'key', Raw>>): Raw =>
+  one(
+    num(7),
+    arr(arr(change.circle ?? txt('all'), change.session ?? bin(roster), change.key ?? bin(filled(165, 1)))),
+  );
 const aHead = (change: Partial<Record<'author' | 'sequence' | 'hash', Raw>>): Raw =>
   arr(change.author ?? bin(filled(20, 1)), change.sequence ?? num(1), change.hash ?? bin(roster));
 const times = (count: number, item: Raw): Raw => arr(...Array.from({ length: count }, () => item));
@@ -207,6 +239,7 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
     'content with a thread of 256 characters',
     aBatch({ records: arr(aContent({ thread: txt('a'.repeat(256)) })) }),
   ],
+  ['content for a circle that is none', aBatch({ records: arr(aContent({ group: txt('kitchen') })) })],
   ['content with a number for a group', aBatch({ records: arr(aContent({ group: num(1) })) })],
   ['content with text for a payload', aBatch({ records: arr(aContent({ payload: txt('a') })) })],
   [
@@ -219,12 +252,29 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
   ],
   [
     'group record with a session of 31 bytes',
-    aBatch({ records: arr(arr(num(2), b16, num(1), txt('g'), bin(filled(31, 1)), bin(roster))) }),
+    aBatch({ records: arr(arr(num(2), b16, bin(filled(31, 1)), bin(roster))) }),
   ],
   [
     'group record with a digest of 33 bytes',
-    aBatch({ records: arr(arr(num(2), b16, num(1), txt('g'), bin(roster), bin(filled(33, 1)))) }),
+    aBatch({ records: arr(arr(num(2), b16, bin(roster), bin(filled(33, 1)))) }),
   ],
+  ['65 group records', aBatch({ records: times(65, arr(num(2), b16, bin(roster), bin(roster))) })],
+  [
+    'group record with one field more',
+    aBatch({ records: arr(arr(num(2), b16, bin(roster), bin(roster), nil)) }),
+  ],
+  ['a group key for a circle that is none', aGroupKey({ circle: txt('kitchen') })],
+  ['a group key without a circle', aGroupKey({ circle: nil })],
+  ['a group key of a session of 31 bytes', aGroupKey({ session: bin(filled(31, 1)) })],
+  ['a group key of 257 bytes', aGroupKey({ key: bin(filled(257, 1)) })],
+  ['a group key with one field more', one(num(7), arr(arr(txt('all'), bin(roster), bin(roster), nil)))],
+  ['65 group keys', one(num(7), times(65, arr(txt('all'), bin(roster), bin(roster))))],
+  ['a wanted group session of 33 bytes', one(num(8), arr(bin(filled(33, 1))))],
+  ['65 wanted group sessions', one(num(8), times(65, bin(roster)))],
+  ['a denial without a reason', one(num(9), arr(arr(bin(roster), nil)))],
+  ['a denial for an unknown reason', one(num(9), arr(arr(bin(roster), num(3))))],
+  ['a denial with one field more', one(num(9), arr(arr(bin(roster), num(0), nil)))],
+  ['65 denials', one(num(9), times(65, arr(bin(roster), num(0))))],
   ['ack with a stream of 17 bytes', anAck({ stream: bin(filled(17, 1)) })],
   ['ack through -1', anAck({ through: head(1, 0) })],
   ['ack with a run of 7 bytes', anAck({ run: bin(filled(7, 1)) })],
@@ -267,9 +317,9 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
 const REFUSED: readonly (readonly [title: string, text: Raw, refused: string])[] = [
   ['not CBOR', raw(0xff), 'cbor-malformed'],
   ['trailing byte', concat(parcelOf(arr()), raw(0)), 'cbor-malformed'],
-  ['seven arrays in each other', parcelOf(arr(arr(num(9), arr(arr(arr(arr(num(1)))))))), 'cbor-too-deep'],
-  ['20001 values', one(num(9), times(20_000, num(0))), 'cbor-too-large'],
-  ['more than 150 KiB', one(num(9), bin(filled(150 * 1024, 0))), 'cbor-too-large'],
+  ['seven arrays in each other', parcelOf(arr(arr(num(99), arr(arr(arr(arr(num(1)))))))), 'cbor-too-deep'],
+  ['20001 values', one(num(99), times(20_000, num(0))), 'cbor-too-large'],
+  ['more than 150 KiB', one(num(99), bin(filled(150 * 1024, 0))), 'cbor-too-large'],
   ['a number', num(1), 'parcel-malformed'],
   ['three fields', arr(bin(toPhone), bin(roster), nil), 'parcel-malformed'],
   ['five fields', arr(bin(toPhone), bin(roster), nil, arr(), nil), 'parcel-malformed'],
@@ -278,7 +328,7 @@ const REFUSED: readonly (readonly [title: string, text: Raw, refused: string])[]
   ['secret of 16 bytes', parcelOf(arr(), { secret: bin(filled(16, 1)) }), 'parcel-malformed'],
   ['items that are no list', parcelOf(nil), 'parcel-malformed'],
   ['an item that is no list', parcelOf(arr(num(1))), 'parcel-malformed'],
-  ['17 items', parcelOf(times(17, arr(num(9)))), 'parcel-malformed'],
+  ['17 items', parcelOf(times(17, arr(num(99)))), 'parcel-malformed'],
   ['keys without a key', one(num(4), arr()), 'envelope-malformed'],
   ['six keys', one(num(4), times(6, bin(filled(32, 9)))), 'envelope-malformed'],
   ['a key twice', one(num(4), times(2, bin(keys[0] ?? raw()))), 'envelope-malformed'],

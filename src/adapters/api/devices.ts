@@ -20,20 +20,6 @@ export function deviceNamed({ membership }: Pick<DevicePorts, 'membership'>, tex
   throw new MeshError('device-ambiguous', { text, candidates });
 }
 
-/** Whom a message is for: `all`, or a device that is a member and not this one. */
-export function recipients(ports: DevicePorts, text: string): readonly DeviceId[] {
-  const { membership, self } = ports;
-  if (text === 'all') {
-    const others = [...membership().roster.members].filter((id) => id !== self);
-    if (others.length === 0) throw new MeshError('no-recipient');
-    return others;
-  }
-  const device = deviceNamed(ports, text);
-  if (device.id === self) throw new MeshError('device-self', { text });
-  if (device.status !== 'member') throw new MeshError('device-not-member', { text });
-  return [device.id];
-}
-
 export function listDevices({ membership, self, messenger, clock }: DevicePorts): Json {
   const { roster, log, genesis } = membership();
   const addedAt = new Map<DeviceId, number>([[roster.founder, genesis.createdAt]]);

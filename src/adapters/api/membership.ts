@@ -10,37 +10,15 @@ import type { MethodTable } from '../rpc/server.ts';
 import { deviceNamed, nameOf } from './devices.ts';
 import { flag, optionalChoice, optionalCount, text } from './params.ts';
 import type { ApiPorts } from './ports.ts';
+import { caughtUp, HANDING_OVER, until } from './waiting.ts';
 
 const REASONS = ['lost', 'retired'] as const;
-/** How long a command that does not wait gives the broker to take the news over. */
-const PATIENCE = 5000;
 /** How long a device that leaves waits for somebody to say so, unless told otherwise. */
 const LEAVING = 30_000;
-const CATCHING_UP = 10_000;
 
 export function membershipMethods(ports: ApiPorts): MethodTable {
-  const { self, hash, messenger, clock } = ports;
+  const { self, hash, messenger } = ports;
   const administration = createAdministration({ hash, self, log: messenger.log });
-
-  /** Until `done`, or the time is up. */
-  function until(done: () => boolean, patience: number | undefined): Promise<boolean> {
-    if (done()) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      let cancel = (): void => undefined;
-      const end = (result: boolean): void => {
-        cancel();
-        stop();
-        resolve(result);
-      };
-      const stop = messenger.listen(() => {
-        if (done()) end(true);
-      });
-      if (patience !== undefined) cancel = clock.after(patience, () => end(done()));
-    });
-  }
-
-  /** What this device wrote and has forgotten is on its way, if there is any; a removal does not wait for ever. */
-  const caughtUp = (): Promise<boolean> => until(() => !messenger.log.isBehind(), CATCHING_UP);
 
   return {
     /** What a removal would do, for people to see before they decide. */
@@ -59,7 +37,7 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       const patience = optionalCount(params, 'timeout');
       await ports.online();
       const device = deviceNamed(ports, name);
-      await caughtUp();
+      await caughtUp(ports);
       const result = administration.revoke(device.id, reason);
       if ('refused' in result) {
         const again = result.refused === 'already-removed' && wait;
@@ -67,8 +45,8 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       }
       const confirmedByAll = (): boolean => administration.standing(device.id).awaited.length === 0;
       await messenger.settled();
-      const all = wait ? await until(confirmedByAll, patience) : confirmedByAll();
-      if (!wait) await messenger.handedOver(PATIENCE);
+      const all = wait ? await until(ports, confirmedByAll, patience) : confirmedByAll();
+      if (!wait) await messenger.handedOver(HANDING_OVER);
       const { confirmed, awaited } = administration.standing(device.id);
       return { deviceId: device.id, name: nameOf(device), confirmed, unconfirmed: awaited, all, wait };
     },
@@ -79,7 +57,7 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       const result = administration.rename(name);
       if ('refused' in result) throw refusal(result.refused, name);
       await messenger.settled();
-      await messenger.handedOver(PATIENCE);
+      await messenger.handedOver(HANDING_OVER);
       return { deviceId: self, name: result.ok };
     },
 
@@ -93,11 +71,15 @@ export function membershipMethods(ports: ApiPorts): MethodTable {
       if (!wasRemoved && others.length > 0) {
         await ports.online();
         if (farewell.standing() !== 'left') {
-          await caughtUp();
+          await caughtUp(ports);
           administration.leave();
         }
         await messenger.settled();
-        const heard = await until(() => farewell.answered().length > 0, force ? PATIENCE : patience);
+        const heard = await until(
+          ports,
+          () => farewell.answered().length > 0,
+          force ? HANDING_OVER : patience,
+        );
         if (!heard && !force) throw new MeshError('leave-unheard');
       }
       ports.retire();

@@ -1,15 +1,19 @@
 /** Sending, and looking after what was sent. */
 import { fromHex, toHex } from '../../entities/bytes.ts';
 import { type Hash, labelledHash } from '../../entities/crypto.ts';
+import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
+import { type Circle, EVERYBODY } from '../../entities/roster/circle.ts';
 import { utf8 } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
+import { GROUP_SIGN } from '../../usecases/membership/find-group.ts';
 import type { Receipt, SendRefusal } from '../../usecases/messaging/messenger.ts';
 import type { Delivery } from '../../usecases/messaging/outbox.ts';
 import type { Json, JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
-import { recipients } from './devices.ts';
+import { deviceNamed } from './devices.ts';
+import { circleNamed } from './groups.ts';
 import { flag, optionalBytes, optionalChoice, optionalCount, optionalText, text } from './params.ts';
 import type { ApiPorts } from './ports.ts';
 
@@ -70,6 +74,16 @@ export function sendMethod(ports: ApiPorts): Method {
   };
 }
 
+/** Whom a message is for: `all`, a group after its sign, or a device that is a member and not this one. */
+function recipients(ports: ApiPorts, text: string): readonly DeviceId[] | Circle {
+  // Before any device: one may be called so.
+  if (text === EVERYBODY || text.startsWith(GROUP_SIGN)) return circleNamed(ports, text);
+  const device = deviceNamed(ports, text);
+  if (device.id === ports.self) throw new MeshError('device-self', { text });
+  if (device.status !== 'member') throw new MeshError('device-not-member', { text });
+  return [device.id];
+}
+
 function refusal(reason: SendRefusal, target: string): MeshError {
   switch (reason) {
     case 'payload-too-large':
@@ -78,6 +92,8 @@ function refusal(reason: SendRefusal, target: string): MeshError {
       return new MeshError(reason, { most: MAX_TYPE_CHARACTERS });
     case 'unknown-recipient':
       return new MeshError('device-not-member', { text: target });
+    case 'unknown-group':
+      return new MeshError('group-unknown', { text: target });
     default:
       return new MeshError(reason);
   }

@@ -6,6 +6,7 @@ import type { MethodTable } from '../rpc/server.ts';
 import { keyMethods, settingMethods, statusMethod } from './administration.ts';
 import { listDevices } from './devices.ts';
 import { doctorMethod } from './doctor.ts';
+import { groupMethods } from './groups.ts';
 import { membershipMethods } from './membership.ts';
 import { cancelMethod, outboxMethod, sendMethod } from './messages.ts';
 import { invitingMethods, joiningMethods } from './pairing.ts';
@@ -23,6 +24,7 @@ export function createMethods(ports: ApiPorts): MethodTable {
     ...keyMethods(ports),
     ...statusMethod(ports, readers),
     ...membershipMethods(ports),
+    ...groupMethods(ports),
     ...invitingMethods(ports),
     ...joiningMethods(ports),
     send: sendMethod(ports),

@@ -19,6 +19,16 @@ export function text(params: JsonObject, name: string): string {
   return value;
 }
 
+/** A list of them, empty where there is none. */
+export function texts(params: JsonObject, name: string): readonly string[] {
+  const values = params[name] ?? [];
+  if (!Array.isArray(values)) throw wrong(name);
+  return values.map((value: unknown) => {
+    if (typeof value !== 'string' || !isWellFormed(value)) throw wrong(name);
+    return value;
+  });
+}
+
 export function optionalChoice<Choice extends string>(
   params: JsonObject,
   name: string,

@@ -6,14 +6,19 @@
 import { toBase64, toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
+import { type Circle, parseCircle } from '../../entities/roster/circle.ts';
 import { fromUtf8 } from '../../entities/text.ts';
+import { groupTitle } from '../../usecases/membership/find-group.ts';
 import type { InboxMessage } from '../../usecases/messaging/inbox.ts';
 import type { CursorRecord } from '../../usecases/ports/records.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
 import type { Caller, MethodTable } from '../rpc/server.ts';
 import { deviceNamed, nameOf } from './devices.ts';
+import { circleNamed } from './groups.ts';
 import { count, flag, optionalCount, optionalText } from './params.ts';
 import type { ApiPorts } from './ports.ts';
+
+type ReaderPorts = Pick<ApiPorts, 'messenger' | 'membership' | 'clock' | 'online' | 'fatal'>;
 
 const AHEAD_MESSAGES = 64;
 const AHEAD_BYTES = 512 * 1024;
@@ -21,6 +26,7 @@ const AHEAD_BYTES = 512 * 1024;
 interface Filters {
   readonly from: DeviceId | undefined;
   readonly thread: string | undefined;
+  readonly group: Circle | undefined;
 }
 
 export interface ReaderStatus {
@@ -35,7 +41,7 @@ export interface Readers {
   status(): readonly ReaderStatus[];
 }
 
-export function createReaders(ports: ApiPorts): Readers {
+export function createReaders(ports: ReaderPorts): Readers {
   const { messenger } = ports;
   const readers = new Map<number, Reader>();
   let last = 0;
@@ -56,9 +62,11 @@ export function createReaders(ports: ApiPorts): Readers {
     methods: {
       async listen(params, caller) {
         const from = optionalText(params, 'from');
+        const group = optionalText(params, 'group');
         const filters: Filters = {
           from: from === undefined ? undefined : deviceNamed(ports, from).id,
           thread: optionalText(params, 'thread'),
+          group: group === undefined ? undefined : circleNamed(ports, group),
         };
         const named = optionalText(params, 'cursor');
         const cursor = named === undefined ? defaultCursor(filters) : `name ${named}`;
@@ -105,7 +113,7 @@ class Reader {
   readonly caller: Caller;
   readonly cursor: string;
   readonly peek: boolean;
-  readonly #ports: ApiPorts;
+  readonly #ports: ReaderPorts;
   readonly #parts: ReaderParts;
   #next: CursorRecord;
   /** What was handed over and is not done with, in order. */
@@ -118,7 +126,7 @@ class Reader {
   #attempts = 0;
   #error: string | null = null;
 
-  constructor(ports: ApiPorts, parts: ReaderParts) {
+  constructor(ports: ReaderPorts, parts: ReaderParts) {
     this.#ports = ports;
     this.#parts = parts;
     this.caller = parts.caller;
@@ -191,9 +199,11 @@ class Reader {
 
   #take(message: InboxMessage): void {
     this.#next = message.after;
-    const { from, thread } = this.#parts.filters;
+    const { from, thread, group } = this.#parts.filters;
     const wanted =
-      (from === undefined || message.from === from) && (thread === undefined || message.thread === thread);
+      (from === undefined || message.from === from) &&
+      (thread === undefined || message.thread === thread) &&
+      (group === undefined || message.group === group);
     const last = this.#ahead.at(-1);
     if (!wanted) {
       // Passed together with the one before it.
@@ -209,13 +219,16 @@ class Reader {
   }
 
   #present(message: InboxMessage): JsonObject {
-    const device = this.#ports.membership().roster.devices.get(message.from);
+    const membership = this.#ports.membership();
+    const device = membership.roster.devices.get(message.from);
+    const circle = message.group === null ? undefined : parseCircle(message.group);
     return {
       event: 'message',
       id: toHex(message.id),
       from: message.from,
       fromName: device === undefined ? message.from : nameOf(device),
-      group: message.group,
+      group: circle === undefined ? null : groupTitle(membership, circle),
+      groupId: circle ?? null,
       thread: message.thread,
       type: message.type,
       sentAt: message.sentAt,
@@ -234,6 +247,7 @@ function presentPayload(payload: Uint8Array): JsonObject {
 }
 
 /** Each set of filters has a place of its own. */
-function defaultCursor({ from, thread }: Filters): string {
-  return `filters ${JSON.stringify([from ?? null, thread ?? null])}`;
+function defaultCursor({ from, thread, group }: Filters): string {
+  const filters = [from ?? null, thread ?? null, ...(group === undefined ? [] : [group])];
+  return `filters ${JSON.stringify(filters)}`;
 }

@@ -29,6 +29,10 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
     'NOTIFY_SOCKET',
     'set by systemd; the daemon then says when it is ready, when it stops, and that it lives',
   ],
+  [
+    'MESH_FROM , MESH_ID , MESH_TYPE , MESH_THREAD , MESH_GROUP',
+    'set by listen for the command that it runs: what message it is, and from whom; the last is empty where it was sent to no group',
+  ],
   ['NO_COLOR', 'no colours, whatever the terminal can do'],
 ];
 
@@ -65,8 +69,11 @@ export function manualPage(program: Command): string {
     '.Ar device',
     'is a device id, 6 or more of its first characters, or a name; a',
     '.Ar target',
-    'is a device, or',
-    '.Cm all .',
+    'is a device,',
+    '.Cm all ,',
+    'or a group with',
+    '.Sq @',
+    'before its name.',
     'A duration is written like 500ms, 30s, 10m, 12h or 7d.',
     '.Sh ENVIRONMENT',
     '.Bl -tag -width Ds',

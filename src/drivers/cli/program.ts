@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   rename: async () => (await import('./commands/rename.ts')).defineRename,
   revoke: async () => (await import('./commands/revoke.ts')).defineRevoke,
   leave: async () => (await import('./commands/leave.ts')).defineLeave,
+  group: async () => (await import('./commands/group.ts')).defineGroup,
   status: async () => (await import('./commands/status.ts')).defineStatus,
   doctor: async () => (await import('./commands/doctor.ts')).defineDoctor,
   config: async () => (await import('./commands/config.ts')).defineConfig,

@@ -1,9 +1,10 @@
 /** The items of a parcel. */
 import type { AgreementKey, KeyRefusal } from '../keys.ts';
 import type { Result } from '../result.ts';
+import { type Circle, parseCircle } from '../roster/circle.ts';
 import type { Value } from './cbor.ts';
 import { isBytes, isCount, isListOf, NONCE_BYTES, readKeys } from './envelope.ts';
-import { readRecord, recordFields, type StreamRecord } from './records.ts';
+import { GROUP_SESSION_BYTES, readRecord, recordFields, type StreamRecord } from './records.ts';
 
 export const STREAM_ID_BYTES = 16;
 export const RUN_BYTES = 8;
@@ -11,6 +12,10 @@ export const MAX_PAYLOAD_BYTES = 64 * 1024;
 export const MAX_RECORDS = 1024;
 export const MAX_LINE = 64;
 const MAX_ENTRIES = 512;
+/** Of one batch: no more of its records can stand beside a parcel. */
+export const MAX_GROUP_RECORDS = 64;
+/** Version, index, ratchet and public key, as the engine exports them. */
+const MAX_GROUP_KEY_BYTES = 256;
 /** A device id takes twenty; an author of another kind may take more. */
 const MAX_AUTHOR_BYTES = 64;
 
@@ -106,15 +111,63 @@ export interface WantedItem {
   readonly hashes: readonly Uint8Array[];
 }
 
+/** Keys of group sessions that the sender encrypts with, for the recipient to read what follows. */
+export interface GroupKeysItem {
+  readonly kind: 'group-keys';
+  readonly keys: readonly GroupKey[];
+}
+
+export interface GroupKey {
+  readonly circle: Circle;
+  readonly session: Uint8Array;
+  /** The ratchet from one index on. It is a secret, here and wherever it goes. */
+  readonly key: Uint8Array;
+}
+
+/** Group sessions of the recipient whose keys the sender lacks. */
+export interface GroupWantedItem {
+  readonly kind: 'group-wanted';
+  readonly sessions: readonly Uint8Array[];
+}
+
+/** Why there is no key for who asked: it is no member, not in that group, or the session is over. */
+export type GroupDenial = 'revoked' | 'not-in-group' | 'unknown-session';
+const DENIAL: readonly GroupDenial[] = ['revoked', 'not-in-group', 'unknown-session'];
+
+export interface GroupDeniedItem {
+  readonly kind: 'group-denied';
+  readonly denied: readonly { readonly session: Uint8Array; readonly reason: GroupDenial }[];
+}
+
 /** A kind that this version does not know, which is passed over. */
 export interface UnknownItem {
   readonly kind: 'unknown';
 }
 
-export type Item = BatchItem | AckItem | HelloItem | KeysItem | EntriesItem | WantedItem | UnknownItem;
+export type Item =
+  | BatchItem
+  | AckItem
+  | HelloItem
+  | KeysItem
+  | EntriesItem
+  | WantedItem
+  | GroupKeysItem
+  | GroupWantedItem
+  | GroupDeniedItem
+  | UnknownItem;
 export type ItemRefusal = 'item-malformed' | KeyRefusal | 'envelope-malformed';
 
-const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5, wanted: 6 } as const;
+const ITEM = {
+  batch: 1,
+  ack: 2,
+  hello: 3,
+  keys: 4,
+  entries: 5,
+  wanted: 6,
+  groupKeys: 7,
+  groupWanted: 8,
+  groupDenied: 9,
+} as const;
 
 export function itemFields(item: Item): readonly Value[] {
   switch (item.kind) {
@@ -157,6 +210,12 @@ export function itemFields(item: Item): readonly Value[] {
       return [ITEM.entries, item.entries];
     case 'wanted':
       return [ITEM.wanted, item.hashes];
+    case 'group-keys':
+      return [ITEM.groupKeys, item.keys.map(({ circle, session, key }) => [circle, session, key])];
+    case 'group-wanted':
+      return [ITEM.groupWanted, item.sessions];
+    case 'group-denied':
+      return [ITEM.groupDenied, item.denied.map(({ session, reason }) => [session, DENIAL.indexOf(reason)])];
     case 'unknown':
       throw new Error('an item of an unknown kind is never sent');
   }
@@ -190,9 +249,51 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
       if (rest.length !== 1 || !isListOf(hashes, MAX_ENTRIES, isHash)) return MALFORMED;
       return { ok: { kind: 'wanted', hashes } };
     }
+    case ITEM.groupKeys:
+      return readGroupKeys(rest);
+    case ITEM.groupWanted: {
+      const [sessions] = rest;
+      if (rest.length !== 1 || !isListOf(sessions, MAX_GROUP_RECORDS, isGroupSession)) return MALFORMED;
+      return { ok: { kind: 'group-wanted', sessions } };
+    }
+    case ITEM.groupDenied:
+      return readGroupDenied(rest);
     default:
       return { ok: { kind: 'unknown' } };
   }
+}
+
+function isGroupSession(value: Value | undefined): value is Uint8Array {
+  return isBytes(value, GROUP_SESSION_BYTES);
+}
+
+function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+function readGroupKeys(rest: readonly Value[]): Result<GroupKeysItem, ItemRefusal> {
+  const [list] = rest;
+  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_RECORDS, isList)) return MALFORMED;
+  const keys: GroupKey[] = [];
+  for (const [name, session, key, ...more] of list) {
+    const circle = typeof name === 'string' ? parseCircle(name) : undefined;
+    if (circle === undefined || !isGroupSession(session) || more.length > 0) return MALFORMED;
+    if (!isBytes(key) || key.length > MAX_GROUP_KEY_BYTES) return MALFORMED;
+    keys.push({ circle, session, key });
+  }
+  return { ok: { kind: 'group-keys', keys } };
+}
+
+function readGroupDenied(rest: readonly Value[]): Result<GroupDeniedItem, ItemRefusal> {
+  const [list] = rest;
+  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_RECORDS, isList)) return MALFORMED;
+  const denied: { session: Uint8Array; reason: GroupDenial }[] = [];
+  for (const [session, code, ...more] of list) {
+    const reason = isCount(code) ? DENIAL[code] : undefined;
+    if (reason === undefined || !isGroupSession(session) || more.length > 0) return MALFORMED;
+    denied.push({ session, reason });
+  }
+  return { ok: { kind: 'group-denied', denied } };
 }
 
 function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
@@ -201,14 +302,16 @@ function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {
   if (!isBytes(after) || (after.length !== 0 && after.length !== RUN_BYTES)) return MALFORMED;
   if (!isBytes(stream, STREAM_ID_BYTES) || !isBytes(run, RUN_BYTES)) return MALFORMED;
   if (!isCount(low) || !isCount(first) || low < 1 || first < low) return MALFORMED;
-  if (!isListOf(list, MAX_RECORDS, (item): item is readonly Value[] => Array.isArray(item))) return MALFORMED;
+  if (!isListOf(list, MAX_RECORDS, isList)) return MALFORMED;
   if (list.length === 0 || !Number.isSafeInteger(first + list.length)) return MALFORMED;
   const records: StreamRecord[] = [];
   let payload = 0;
+  let grouped = 0;
   for (const raw of list) {
     const record = readRecord(raw);
     if (record === undefined) return MALFORMED;
     if (record.kind === 'content') payload += record.payload.length;
+    if (record.kind === 'group' && ++grouped > MAX_GROUP_RECORDS) return MALFORMED;
     records.push(record);
   }
   if (payload > MAX_PAYLOAD_BYTES) return MALFORMED;
@@ -238,8 +341,7 @@ function readHello(rest: readonly Value[]): Result<HelloItem, ItemRefusal> {
 }
 
 function readHeads(value: Value | undefined): readonly HeadMark[] | undefined {
-  if (!isListOf(value, MAX_ENTRIES, (head): head is readonly Value[] => Array.isArray(head)))
-    return undefined;
+  if (!isListOf(value, MAX_ENTRIES, isList)) return undefined;
   const marks: HeadMark[] = [];
   for (const [author, sequence, hash, ...more] of value) {
     if (more.length > 0 || !isBytes(author) || author.length > MAX_AUTHOR_BYTES) return undefined;
@@ -255,7 +357,7 @@ function readReceived(value: Value | undefined): HelloItem['received'] | undefin
   const [stream, through, line, skipped] = value as readonly Value[];
   if (value.length !== 4 || !isBytes(stream, STREAM_ID_BYTES) || !isCount(through)) return undefined;
   if (!isListOf(skipped, MAX_RECORDS, isCount)) return undefined;
-  if (!isListOf(line, MAX_LINE, (step): step is readonly Value[] => Array.isArray(step))) return undefined;
+  if (!isListOf(line, MAX_LINE, isList)) return undefined;
   const steps: (readonly [Uint8Array, number])[] = [];
   for (const [run, from, ...more] of line) {
     if (more.length > 0 || !isBytes(run, RUN_BYTES) || !isCount(from)) return undefined;

@@ -1,9 +1,11 @@
 /** The records of a batch: what takes up the numbers of a stream. */
+import { type Circle, parseCircle } from '../roster/circle.ts';
 import type { Value } from './cbor.ts';
 import { isBytes, isCount } from './envelope.ts';
 
 export const MESSAGE_ID_BYTES = 16;
 export const MAX_TYPE_CHARACTERS = 255;
+export const GROUP_SESSION_BYTES = 32;
 
 /** A payload on its way. */
 export interface ContentRecord {
@@ -12,8 +14,8 @@ export interface ContentRecord {
   readonly sentAt: number;
   readonly type: string;
   readonly thread: string | null;
-  /** The group it was addressed to, or `null` where it was for this device alone. */
-  readonly group: string | null;
+  /** The circle it was addressed to, or `null` where it was for this device alone. */
+  readonly group: Circle | null;
   readonly payload: Uint8Array;
 }
 
@@ -22,13 +24,11 @@ export interface SkipRecord {
   readonly kind: 'skip';
 }
 
-/** A payload that is the same for many: it stands beside the parcel, under the group's ratchet. */
+/** A payload that is the same for many: it stands beside the parcel, encrypted in a group session. */
 export interface GroupRecord {
   readonly kind: 'group';
   readonly id: Uint8Array;
-  readonly sentAt: number;
-  readonly group: string;
-  /** The group session's id. */
+  /** The id of the group session, which is one of the sender's. */
   readonly session: Uint8Array;
   /** The hash of the ciphertext, which is one of those attached. */
   readonly digest: Uint8Array;
@@ -59,7 +59,7 @@ export function recordFields(record: StreamRecord): readonly Value[] {
         record.payload,
       ];
     case 'group':
-      return [RECORD.group, record.id, record.sentAt, record.group, record.session, record.digest];
+      return [RECORD.group, record.id, record.session, record.digest];
     case 'unknown':
       throw new Error('a record of an unknown kind is never sent');
   }
@@ -74,23 +74,24 @@ export function readRecord(raw: readonly Value[]): StreamRecord | undefined {
     const [id, sentAt, type, thread, group, payload] = rest;
     if (rest.length !== 6 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isBytes(payload))
       return undefined;
-    if (!isLabel(type) || !isLabelOrNull(thread) || !isLabelOrNull(group)) return undefined;
-    return { kind: 'content', id, sentAt, type, thread, group, payload };
+    if (!isLabel(type) || !isLabelOrNull(thread)) return undefined;
+    const circle = typeof group === 'string' ? parseCircle(group) : null;
+    if (circle === undefined || (circle === null && group !== null)) return undefined;
+    return { kind: 'content', id, sentAt, type, thread, group: circle, payload };
   }
   if (kind === RECORD.group) {
-    const [id, sentAt, group, session, digest] = rest;
-    if (rest.length !== 5 || !isBytes(id, MESSAGE_ID_BYTES) || !isCount(sentAt) || !isLabel(group))
-      return undefined;
-    if (!isBytes(session, 32) || !isBytes(digest, 32)) return undefined;
-    return { kind: 'group', id, sentAt, group, session, digest };
+    const [id, session, digest] = rest;
+    if (rest.length !== 3 || !isBytes(id, MESSAGE_ID_BYTES)) return undefined;
+    if (!isBytes(session, GROUP_SESSION_BYTES) || !isBytes(digest, 32)) return undefined;
+    return { kind: 'group', id, session, digest };
   }
   return { kind: 'unknown', number: kind };
 }
 
-function isLabel(value: Value | undefined): value is string {
+export function isLabel(value: Value | undefined): value is string {
   return typeof value === 'string' && value.length <= MAX_TYPE_CHARACTERS;
 }
 
-function isLabelOrNull(value: Value | undefined): value is string | null {
+export function isLabelOrNull(value: Value | undefined): value is string | null {
   return value === null || isLabel(value);
 }

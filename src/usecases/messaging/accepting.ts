@@ -2,6 +2,8 @@
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { Result } from '../../entities/result.ts';
+import { type Circle, circleMembers, EVERYBODY } from '../../entities/roster/circle.ts';
+import type { Roster } from '../../entities/roster/roster.ts';
 import { isWellFormed } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
@@ -18,7 +20,8 @@ const SHORT_LIFE = 2 * 60_000;
 const UNFIT = /[\p{Cc}\uFEFF]/u;
 
 export interface SendRequest {
-  readonly to: readonly DeviceId[];
+  /** Devices, or all that are in a circle when the message is taken on. */
+  readonly to: readonly DeviceId[] | Circle;
   readonly payload: Uint8Array;
   readonly type?: string;
   readonly thread?: string;
@@ -34,6 +37,7 @@ export type SendRefusal =
   | 'label-unprintable'
   | 'no-recipient'
   | 'unknown-recipient'
+  | 'unknown-group'
   | 'outbox-full'
   | 'message-id-invalid';
 
@@ -54,7 +58,12 @@ interface Gathered {
   readonly done: (result: Result<Receipt, SendRefusal>) => void;
 }
 
-export function createAccepting(office: Office, outbox: Outbox, ended: Ended): Accepting {
+export function createAccepting(
+  office: Office,
+  outbox: Outbox,
+  ended: Ended,
+  roster: () => Roster,
+): Accepting {
   const { cycle, peers, clock } = office;
   let gathered: Gathered[] = [];
   /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
@@ -89,19 +98,41 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
     if (UNFIT.test(type) || UNFIT.test(thread ?? '') || !isWellFormed(type + (thread ?? ''))) {
       return { refused: 'label-unprintable' };
     }
-    if (request.to.length === 0) return { refused: 'no-recipient' };
     if (request.id !== undefined && request.id.length !== MESSAGE_ID_BYTES) {
       return { refused: 'message-id-invalid' };
     }
+    const group = typeof request.to === 'string' ? request.to : null;
+    const to = typeof request.to === 'string' ? inCircle(request.to) : named(request.to);
+    if ('refused' in to) return to;
+    const sentAt = Math.floor(clock.now());
+    const expiresAt = Math.floor(office.runningTime() + ttl);
+    return { ok: { to: to.ok, payload: payload.slice(), type, thread, group, sentAt, expiresAt } };
+  }
+
+  function named(devices: readonly DeviceId[]): Result<readonly Peer[], SendRefusal> {
+    if (devices.length === 0) return { refused: 'no-recipient' };
     const to: Peer[] = [];
-    for (const id of new Set(request.to)) {
+    for (const id of new Set(devices)) {
       const peer = peers.get(id);
       if (peer === undefined || !office.isSibling(peer)) return { refused: 'unknown-recipient' };
       to.push(peer);
     }
-    const sentAt = Math.floor(clock.now());
-    const expiresAt = Math.floor(office.runningTime() + ttl);
-    return { ok: { to, payload: payload.slice(), type, thread, group: null, sentAt, expiresAt } };
+    return { ok: to };
+  }
+
+  function inCircle(circle: Circle): Result<readonly Peer[], SendRefusal> {
+    const members = circleMembers(roster(), circle);
+    const exists = circle === EVERYBODY || roster().groups.some(({ id }) => id === circle);
+    if (!exists) return { refused: 'unknown-group' };
+    const to = [...peers.values()].filter((peer) => members.has(peer.id) && office.isSibling(peer));
+    return to.length === 0 ? { refused: 'no-recipient' } : { ok: to };
+  }
+
+  /** Much may have changed since the call. */
+  function stillRecipients({ group, to }: Draft): Result<readonly Peer[], SendRefusal> {
+    if (group !== null) return inCircle(group);
+    const left = to.filter((peer) => !peer.gone);
+    return left.length === 0 ? { refused: 'unknown-recipient' } : { ok: left };
   }
 
   /** What lives for less than a housekeeper's round ends on time too. */
@@ -170,10 +201,9 @@ export function createAccepting(office: Office, outbox: Outbox, ended: Ended): A
       if (gathered.length === 0) return;
       const accepted: { readonly draft: Draft; readonly done: Gathered['done'] }[] = [];
       for (const { draft, done } of gathered) {
-        // Whoever was removed since the call is no recipient any more.
-        const to = draft.to.filter((peer) => !peer.gone);
-        if (to.length === 0) done({ refused: 'unknown-recipient' });
-        else accepted.push({ draft: { ...draft, to }, done });
+        const to = stillRecipients(draft);
+        if ('refused' in to) done(to);
+        else accepted.push({ draft: { ...draft, to: to.ok }, done });
       }
       gathered = [];
       if (accepted.length === 0) return;

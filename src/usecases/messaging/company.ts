@@ -5,9 +5,12 @@
 import type { DeviceId } from '../../entities/device-id.ts';
 import type { AgreementKey } from '../../entities/keys.ts';
 import { pairContext } from '../../entities/pair-keys.ts';
+import { circleMembers } from '../../entities/roster/circle.ts';
 import type { Roster, RosterDevice } from '../../entities/roster/roster.ts';
 import type { LogChange } from '../membership/mesh-log.ts';
 import type { PairRecord } from '../ports/records.ts';
+import type { GroupReading } from './group-reading.ts';
+import type { GroupSending } from './group-sending.ts';
 import type { Office } from './office.ts';
 import type { Outbox } from './outbox.ts';
 import { newPeer, type Peer } from './peer.ts';
@@ -62,10 +65,13 @@ export interface CompanyParts {
   readonly peers: Map<DeviceId, Peer>;
   readonly ratchets: Ratchets;
   readonly outbox: Outbox;
+  readonly groupSending: Pick<GroupSending, 'grown'>;
+  readonly groupReading: Pick<GroupReading, 'discharge'>;
   readonly greet: (peer: Peer) => void;
 }
 
-export function createCompany({ office, peers, ratchets, outbox, greet }: CompanyParts): Company {
+export function createCompany(parts: CompanyParts): Company {
+  const { office, peers, ratchets, outbox, groupSending, groupReading, greet } = parts;
   const burn = (keys: readonly AgreementKey[]): void => {
     if (keys.length === 0) return;
     for (const key of keys) office.account.burnOneTimeKey(key);
@@ -86,6 +92,7 @@ export function createCompany({ office, peers, ratchets, outbox, greet }: Compan
     peer.envelopeKeys.clear();
     burn(peer.ourKeys);
     outbox.abandon(peer);
+    groupReading.discharge(peer.id);
     peer.contact.cancelRetry?.();
     peer.contact.cancelRetry = undefined;
     peer.contact.requestNonce = undefined;
@@ -95,7 +102,8 @@ export function createCompany({ office, peers, ratchets, outbox, greet }: Compan
   }
 
   return {
-    grown({ now }) {
+    grown({ before, now }) {
+      groupSending.grown(before, now);
       for (const device of now.devices.values()) {
         if (device.id === office.self.id) continue;
         const standing = standingOf(device);
@@ -112,6 +120,7 @@ export function createCompany({ office, peers, ratchets, outbox, greet }: Compan
           greet(peer);
         }
       }
+      outbox.withdraw((device, circle) => circleMembers(now, circle).has(device));
     },
 
     welcome(device, { theirKeys, ourKeys }) {

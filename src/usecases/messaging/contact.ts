@@ -21,10 +21,11 @@ import {
 } from '../../entities/wire/envelope.ts';
 import type { AckItem, HelloItem } from '../../entities/wire/items.ts';
 import type { Gossip } from './gossip.ts';
+import type { GroupSending } from './group-sending.ts';
 import type { Office } from './office.ts';
 import { createOldCopy } from './old-copy.ts';
 import type { Outbox } from './outbox.ts';
-import type { Peer } from './peer.ts';
+import { goBackTo, type Peer } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
 import { dropRetired, pairChanged, RESERVE_LOW, type Sealing } from './sealing.ts';
 
@@ -85,15 +86,16 @@ export interface ContactParts {
   readonly outbox: Outbox;
   readonly ratchets: Ratchets;
   readonly sealing: Sealing;
+  readonly groups: Pick<GroupSending, 'rotateAll'>;
   readonly membership: () => Membership;
   /** Made after this, because it greets. */
   readonly gossip: () => Pick<Gossip, 'onHello' | 'isFresh'>;
 }
 
 export function createContact(parts: ContactParts): Contact {
-  const { office, outbox, ratchets, sealing, membership, gossip } = parts;
+  const { office, outbox, ratchets, sealing, groups, membership, gossip } = parts;
   const { clock } = office;
-  const oldCopy = createOldCopy(office, outbox, ratchets, greet);
+  const oldCopy = createOldCopy(office, outbox, ratchets, greet, groups);
 
   function greet(peer: Peer): void {
     if (peer.gone) return;
@@ -136,8 +138,7 @@ export function createContact(parts: ContactParts): Contact {
 
   function goBack(peer: Peer, to: number): void {
     if (peer.cursor <= to) return;
-    peer.cursor = to;
-    peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < to);
+    goBackTo(peer, to);
     office.cycle.wake();
   }
 

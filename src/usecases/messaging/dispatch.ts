@@ -3,12 +3,19 @@
  * leaves before the commit that holds the step it comes from.
  */
 import { NONCE_BYTES } from '../../entities/wire/envelope.ts';
-import type { BatchItem, Item } from '../../entities/wire/items.ts';
+import {
+  type BatchItem,
+  type GroupDeniedItem,
+  type Item,
+  MAX_GROUP_RECORDS,
+} from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Gossip } from './gossip.ts';
+import type { ForCircle, GroupSending } from './group-sending.ts';
 import type { Office } from './office.ts';
 import type { Outbox } from './outbox.ts';
-import type { Peer } from './peer.ts';
+import type { Outgoing } from './packing.ts';
+import { goBackTo, type Peer } from './peer.ts';
 import { fillReserve, pairChanged, RESERVE_LOW, recordOf, type Sealing } from './sealing.ts';
 
 /** A stock broker drops silently what goes beyond a thousand packets queued for one receiver. */
@@ -32,6 +39,7 @@ export interface DispatchParts {
   readonly outbox: Outbox;
   readonly contact: Contact;
   readonly sealing: Sealing;
+  readonly groups: Pick<GroupSending, 'keysFor' | 'answer'>;
   readonly gossip: Pick<Gossip, 'isDue' | 'itemsFor' | 'isFresh'>;
   readonly waiting: () => number;
   /** Whether the inbox takes another batch. */
@@ -46,7 +54,7 @@ export function mostInFlight(peers: Iterable<Pick<Peer, 'standing'>>): number {
 }
 
 export function createDispatch(parts: DispatchParts): Dispatch {
-  const { office, outbox, contact, sealing, gossip, waiting, hasRoom } = parts;
+  const { office, outbox, contact, sealing, groups, gossip, waiting, hasRoom } = parts;
   const { clock, cycle } = office;
 
   let publishing = 0;
@@ -97,19 +105,26 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       office.isSibling(peer) &&
       gossip.isFresh() &&
       peer.inFlight.length < mostInFlight(office.peers.values());
-    const batch = mayTalk ? outbox.nextBatch(peer) : undefined;
+    const outgoing = mayTalk ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
-      (batch !== undefined ||
+      (outgoing !== undefined ||
         due.ack.need !== 'nothing' ||
         waiting() === 0 ||
         due.batchesSinceAck >= BATCHES_PER_ACK);
-    if (batch === undefined && !acknowledges && due.hello === undefined && !due.keys) return false;
+    const aboutGroups = due.groupWanted.size > 0 || due.groupAsked.size > 0;
+    const isSilent = outgoing === undefined && !acknowledges && due.hello === undefined;
+    if (isSilent && !due.keys && !aboutGroups) return false;
     if (!canSeal(peer)) return false;
-    const packet = sealed(peer, itemsFor(peer, acknowledges, batch));
-    if (batch !== undefined) offered(peer, batch);
-    publish(peer, packet, batch);
-    return batch !== undefined;
+    const items = itemsFor(peer, acknowledges, outgoing);
+    const packet = sealed(
+      peer,
+      items,
+      outgoing?.beside.map(({ ciphertext }) => ciphertext),
+    );
+    if (outgoing !== undefined) offered(peer, outgoing);
+    publish(peer, packet, outgoing?.batch);
+    return outgoing !== undefined;
   }
 
   /** Sees to it that there will be a session, where there is none. */
@@ -119,13 +134,13 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     return false;
   }
 
-  function sealed(peer: Peer, items: readonly Item[]): Uint8Array {
-    const packet = sealing.parcel(peer, items);
+  function sealed(peer: Peer, items: readonly Item[], beside: readonly Uint8Array[] = []): Uint8Array {
+    const packet = sealing.parcel(peer, items, beside);
     if (packet === undefined) throw new Error('a session was there a moment ago');
     return packet;
   }
 
-  function itemsFor(peer: Peer, acknowledges: boolean, batch: BatchItem | undefined): readonly Item[] {
+  function itemsFor(peer: Peer, acknowledges: boolean, outgoing: Outgoing | undefined): readonly Item[] {
     const { due } = peer;
     const items: Item[] = [];
     if (due.keys || peer.ourKeys.length <= RESERVE_LOW) {
@@ -148,14 +163,33 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     due.hello = undefined;
     due.ack = undefined;
     due.batchesSinceAck = 0;
-    if (batch !== undefined) items.push(batch);
+    aboutGroups(peer, items, outgoing?.beside ?? []);
+    if (outgoing !== undefined) items.push(outgoing.batch);
     return items;
   }
 
-  function offered(peer: Peer, batch: BatchItem): void {
+  /** Before the batch: keys come before what they are for. */
+  function aboutGroups(peer: Peer, items: Item[], beside: readonly ForCircle[]): void {
+    const { groupWanted, groupAsked } = peer.due;
+    const keys = [...groups.keysFor(peer, beside)];
+    const denied: GroupDeniedItem['denied'][number][] = [];
+    for (const session of groupAsked.values()) {
+      const answer = groups.answer(peer, session);
+      if (typeof answer === 'string') denied.push({ session, reason: answer });
+      else if (!keys.some((key) => key.session === answer.session)) keys.push(answer);
+    }
+    if (keys.length > 0) items.push({ kind: 'group-keys', keys: keys.slice(0, MAX_GROUP_RECORDS) });
+    if (denied.length > 0) items.push({ kind: 'group-denied', denied });
+    if (groupWanted.size > 0) items.push({ kind: 'group-wanted', sessions: [...groupWanted.values()] });
+    groupAsked.clear();
+    groupWanted.clear();
+  }
+
+  function offered(peer: Peer, outgoing: Outgoing): void {
+    const { batch } = outgoing;
     const last = batch.first + batch.records.length - 1;
     peer.cursor = last + 1;
-    outbox.attempted(peer, batch);
+    outbox.attempted(peer, outgoing);
     const skips = batch.records.filter((record) => record.kind === 'skip').length;
     peer.inFlight.push({ first: batch.first, last, skips, taken: false });
     if (peer.outgoing !== undefined && peer.outgoing.offered < last) {
@@ -226,8 +260,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   function tooLarge(peer: Peer, batch: BatchItem | undefined): void {
     const single = batch === undefined || batch.records.length === 1;
     if (batch !== undefined) {
-      peer.inFlight = peer.inFlight.filter((envelope) => envelope.first < batch.first);
-      peer.cursor = Math.min(peer.cursor, batch.first);
+      goBackTo(peer, batch.first);
       if (!single) peer.batchLimit = Math.max(1, batch.records.length >> 1);
     }
     if (!single) return cycle.wake();

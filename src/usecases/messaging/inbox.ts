@@ -31,13 +31,14 @@ interface Held {
   passed: number | undefined;
 }
 
+export interface Delivered {
+  readonly number: number;
+  readonly content: ContentRecord;
+}
+
 export interface Inbox {
   hasRoomFor(bytes: number): boolean;
-  deliver(
-    from: DeviceId,
-    stream: Uint8Array,
-    records: readonly { readonly number: number; readonly content: ContentRecord }[],
-  ): void;
+  deliver(from: DeviceId, stream: Uint8Array, records: readonly Delivered[]): void;
   /** The cursor's position; a new cursor stands before the oldest message. */
   cursor(name: string): CursorRecord;
   /** The next messages from a position on, of at least one batch where there is one. */

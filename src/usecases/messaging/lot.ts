@@ -3,6 +3,8 @@
  * has answered. Their payloads lie beside them, so that a start need not read them.
  */
 import type { DeviceId } from '../../entities/device-id.ts';
+import type { GroupSessionId } from '../../entities/group-session.ts';
+import type { Circle } from '../../entities/roster/circle.ts';
 import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../ports/records.ts';
 
 export interface Lot {
@@ -21,7 +23,7 @@ export interface Message {
   readonly expiresAt: number;
   readonly type: string;
   readonly thread: string | null;
-  readonly group: string | null;
+  readonly group: Circle | null;
   readonly bytes: number;
   readonly to: readonly Addressee[];
   /** It is over for everybody, and takes no room any more. */
@@ -48,6 +50,8 @@ export interface Addressee {
    * lives of the program it is known whether there was one at all, which the stream tells, and seldom more.
    */
   attempts: number;
+  /** The group session in which it was last put into an envelope, if it was one, in this life of the program. */
+  sealedIn: GroupSessionId | undefined;
 }
 
 export function runOf(addressee: Addressee): Uint8Array {
@@ -78,10 +82,11 @@ export function makeLot(
   const lot: Lot = { number, run, messages, goods, unsettled: 0 };
   drafts.forEach((draft, index) => {
     const to: Addressee[] = [];
-    const message: Message = { ...draft, to, freed: false };
+    const message: Message = { ...draft, group: draft.group as Circle | null, to, freed: false };
     for (const addressee of draft.to) {
       const { device, attempts = 0 } = addressee;
-      to.push({ ...addressee, device: device as DeviceId, attempts, lot, index, message });
+      const rest = { attempts, sealedIn: undefined, lot, index, message };
+      to.push({ ...addressee, device: device as DeviceId, ...rest });
     }
     messages.push(message);
     lot.unsettled += to.length;

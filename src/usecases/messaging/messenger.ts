@@ -8,9 +8,10 @@ import { MeshError } from '../../entities/errors.ts';
 import type { Party } from '../../entities/pair-keys.ts';
 import type { Result } from '../../entities/result.ts';
 import { headsToName } from '../../entities/roster/anti-entropy.ts';
+import { type Circle, circleMembers } from '../../entities/roster/circle.ts';
 import { hashBytes } from '../../entities/roster/entry.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
-import type { Head } from '../../entities/roster/roster.ts';
+import type { Head, Roster } from '../../entities/roster/roster.ts';
 import type { Secret } from '../../entities/secret.ts';
 import type { SessionId } from '../../entities/session-set.ts';
 import { type HeadMark, MAX_PAYLOAD_BYTES, MAX_RECORDS, RUN_BYTES } from '../../entities/wire/items.ts';
@@ -26,12 +27,15 @@ import { createDispatch } from './dispatch.ts';
 import { createEnded, lastLot } from './ended.ts';
 import { createFarewell, type Farewell } from './farewell.ts';
 import { createGossip, type Gossip } from './gossip.ts';
+import { createGroupReading } from './group-reading.ts';
+import { createGroupSending } from './group-sending.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createIncidents } from './incidents.ts';
+import { createIntake } from './intake.ts';
 import type { Addressee } from './lot.ts';
 import type { MessagingPorts, News, Office } from './office.ts';
 import { createOutbox, type Receipt } from './outbox.ts';
-import type { Peer } from './peer.ts';
+import { goBackTo, type Peer } from './peer.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRatchets } from './ratchets.ts';
 import { createReceiving } from './receive.ts';
@@ -72,6 +76,20 @@ export interface Status {
   readonly quarantined: number;
 }
 
+/** How far another device can read what this one sends to a circle, and the other way round. */
+export interface Coverage {
+  /** Whether it was given the key in use, and whether it has acknowledged something that takes that key to read. */
+  readonly ours: 'none' | 'given' | 'held';
+  readonly theirs: boolean;
+}
+
+export interface MessengerGroups {
+  /** Gives up the key that this device sends with; resolves once that is durable. False where there was none. */
+  rotate(circle: Circle): Promise<boolean>;
+  /** Of all in the circle but this device. */
+  coverage(circle: Circle): ReadonlyMap<DeviceId, Coverage>;
+}
+
 export interface Messenger {
   send: Accepting['send'];
   cancel(id: Uint8Array): Promise<Result<Receipt, 'unknown-message'>>;
@@ -86,6 +104,7 @@ export interface Messenger {
   /** The membership log, as it stands and to be written to. */
   readonly log: MeshLog;
   readonly farewell: Pick<Farewell, 'standing' | 'answered'>;
+  readonly groups: MessengerGroups;
   readonly inviting: Omit<Inviting, 'packet' | 'load' | 'stop' | 'forget'>;
   /** Lets the transport connect. */
   open(): void;
@@ -128,8 +147,8 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     dispatch.prepare();
   }
 
-  const { roster } = parts.membership;
-  const peers: Map<DeviceId, Peer> = await loadPeers({ hash, mesh, self, keystore }, roster);
+  const stored = parts.membership.roster;
+  const peers: Map<DeviceId, Peer> = await loadPeers({ hash, mesh, self, keystore }, stored);
   const log: MeshLog = createMeshLog({ ...parts, cycle, grown });
 
   function grown(change: LogChange): void {
@@ -181,13 +200,17 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
 
   const ratchets = createRatchets(engine, parts.pickleKey, cycle, pickles);
   const sealing = createSealing(office, ratchets);
-  const outbox = createOutbox(office);
+  const roster = (): Roster => log.membership().roster;
+  const groupSending = createGroupSending(office, roster);
+  const groupReading = createGroupReading(office);
+  const outbox = createOutbox(office, groupSending);
   const inbox = createInbox(office);
   const contact: Contact = createContact({
     office,
     outbox,
     ratchets,
     sealing,
+    groups: groupSending,
     membership: log.membership,
     gossip: () => gossip,
   });
@@ -204,12 +227,20 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     ...(loginFor === undefined ? {} : { loginFor }),
   });
   const gossip: Gossip = createGossip({ office, log, greet, met: inviting.forget, told: farewell.told });
-  const company: Company = createCompany({ office, peers, ratchets, outbox, greet });
+  const company: Company = createCompany({
+    office,
+    peers,
+    ratchets,
+    outbox,
+    groupSending,
+    groupReading,
+    greet,
+  });
   const quarantine = createQuarantine(office);
   const receiving = createReceiving({
     office,
     outbox,
-    inbox,
+    intake: createIntake({ office, inbox, groups: groupReading, quarantine }),
     ratchets,
     contact,
     quarantine,
@@ -219,17 +250,20 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   });
   const hasRoom = (): boolean => inbox.hasRoomFor(MAX_PAYLOAD_BYTES);
   const ended = createEnded(office);
-  const accepting = createAccepting(office, outbox, ended);
+  const accepting = createAccepting(office, outbox, ended, roster);
   const dispatch = createDispatch({
     office,
     outbox,
     contact,
     sealing,
+    groups: groupSending,
     gossip,
     waiting: receiving.waiting,
     hasRoom,
   });
 
+  await groupSending.load();
+  await groupReading.load();
   outbox.load(...(await storedLots(keystore)));
   await inbox.load();
   await gossip.load();
@@ -237,6 +271,18 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   await farewell.load();
   quarantine.load(await storedPoison(keystore));
   for (const peer of peers.values()) peer.cursor = (peer.outgoing?.published ?? 0) + 1;
+
+  function coverageOf(circle: Circle, device: DeviceId): Coverage {
+    const holder = groupSending.holderOf(circle, device);
+    const ours = holder === undefined ? 'none' : holder.confirmed ? 'held' : 'given';
+    return { ours, theirs: groupReading.reads(device, circle) };
+  }
+
+  function dispose(): void {
+    ratchets.dispose();
+    groupSending.dispose();
+    groupReading.dispose();
+  }
 
   const housekeeping = { cancel: (): void => undefined };
   let minutes = 0;
@@ -247,6 +293,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       const note = minutes % 60 === 0 ? cycle.change : cycle.later;
       note('running', 'self', () => Math.floor(runningTime()));
       outbox.expire(runningTime());
+      groupReading.sweep();
       contact.checkWithheld();
       contact.breakSilence();
       if (hasRoom()) contact.roomAgain();
@@ -283,6 +330,17 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     inbox,
     log,
     farewell,
+    groups: {
+      async rotate(circle) {
+        const had = groupSending.rotate(circle);
+        await cycle.settled();
+        return had;
+      },
+      coverage(circle) {
+        const others = [...circleMembers(roster(), circle)].filter((id) => id !== self.id);
+        return new Map(others.map((id) => [id, coverageOf(circle, id)]));
+      },
+    },
     inviting,
     listen(listener) {
       listeners.add(listener);
@@ -314,8 +372,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
           for (const peer of peers.values()) {
             // What the broker had not confirmed may be lost; and all of it, where it has forgotten us.
             const from = resumed ? (peer.outgoing?.published ?? 0) : (peer.outgoing?.through ?? 0);
-            peer.cursor = Math.min(peer.cursor, from + 1);
-            peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < peer.cursor);
+            goBackTo(peer, from + 1);
             peer.held = false;
             peer.batchLimit = MAX_RECORDS;
           }
@@ -358,7 +415,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       await transport.close();
       await cycle.settled();
       cycle.stop();
-      ratchets.dispose();
+      dispose();
     },
     abandon() {
       over = true;
@@ -368,7 +425,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       housekeeping.cancel();
       contact.disconnected();
       cycle.stop();
-      ratchets.dispose();
+      dispose();
     },
   };
 

@@ -5,6 +5,7 @@
  */
 import { isAhead, type Received, same } from '../../entities/outgoing-stream.ts';
 import { retireAll } from '../../entities/session-set.ts';
+import type { GroupSending } from './group-sending.ts';
 import type { Office } from './office.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
@@ -23,6 +24,7 @@ export function createOldCopy(
   outbox: Outbox,
   ratchets: Ratchets,
   greet: (peer: Peer) => void,
+  groups: Pick<GroupSending, 'rotateAll'>,
 ): OldCopy {
   let known = false;
 
@@ -30,6 +32,7 @@ export function createOldCopy(
   function giveUpAll(evidence: Peer): void {
     if (known) return;
     known = true;
+    groups.rotateAll();
     office.report({ what: 'rolled-back', device: evidence.id, count: 1 });
     for (const peer of office.peers.values()) {
       const before = peer.sessions.sessions;

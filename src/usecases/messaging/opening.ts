@@ -27,6 +27,7 @@ import {
 } from '../../entities/wire/envelope.ts';
 import { decodeCore, decodeParcel, type Parcel, type ParcelRefusal } from '../../entities/wire/parcel.ts';
 import type { Session } from '../ports/engine.ts';
+import type { Beside } from './group-reading.ts';
 import type { Office } from './office.ts';
 import { type Peer, spendSignatureCheck } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
@@ -50,6 +51,11 @@ export type OpeningRefusal =
   | 'attachment-mismatch'
   | 'secret-mismatch'
   | ParcelRefusal;
+
+/** A parcel, and what stood beside it: for the records of its batch. */
+export interface OpenedParcel extends Parcel {
+  readonly beside: Beside;
+}
 
 type Signed = Exclude<Envelope, SealedEnvelope | PairingEnvelope>;
 
@@ -80,7 +86,7 @@ export function openParcel(
   peer: Peer,
   { envelope, covered }: Opened,
   suspect: (session: SessionId) => 'go-on' | 'given-up',
-): Result<Parcel, OpeningRefusal> {
+): Result<OpenedParcel, OpeningRefusal> {
   if (envelope.kind === 'sealed') return openSealed(office, ratchets, peer, envelope, covered, suspect);
   if (envelope.kind !== 'initial') throw new Error('this envelope holds no parcel');
   const checked = checkSigned(office, peer, envelope, covered);
@@ -112,7 +118,7 @@ function openSealed(
   envelope: SealedEnvelope,
   covered: Uint8Array,
   suspect: (session: SessionId) => 'go-on' | 'given-up',
-): Result<Parcel, OpeningRefusal> {
+): Result<OpenedParcel, OpeningRefusal> {
   const session = sessionByTag(peer, envelope.session);
   if (session === undefined) {
     const retired = isRetired(peer, envelope.session);
@@ -141,7 +147,7 @@ function openFirst(
   ratchets: Ratchets,
   peer: Peer,
   envelope: InitialEnvelope,
-): Result<Parcel, OpeningRefusal> {
+): Result<OpenedParcel, OpeningRefusal> {
   const prefix = toHex(envelope.session);
   if (isRetired(peer, envelope.session)) return { refused: 'session-retired' };
   const wanted = office.account.oneTimeKeyIn(envelope.body);
@@ -175,7 +181,7 @@ function openFirst(
 function checkBeginning(
   peer: Peer,
   session: Session,
-  parcel: Parcel,
+  parcel: OpenedParcel,
   prefix: string,
 ): OpeningRefusal | undefined {
   const id = toHex(session.id) as SessionId;
@@ -192,7 +198,7 @@ function enter(
   session: PairSession,
   text: Uint8Array,
   envelope: SealedEnvelope | InitialEnvelope,
-): Result<Parcel, OpeningRefusal> {
+): Result<OpenedParcel, OpeningRefusal> {
   ratchets.used(session.id);
   peer.sessions = updateSession(peer.sessions, { ...session, established: true }, true);
   pairChanged(office, peer);
@@ -208,16 +214,18 @@ function readParcel(
   office: Office,
   peer: Peer,
   text: Uint8Array,
-  envelope: SealedEnvelope | InitialEnvelope,
-): Result<Parcel, OpeningRefusal> {
+  { attached }: SealedEnvelope | InitialEnvelope,
+): Result<OpenedParcel, OpeningRefusal> {
   const core = decodeCore(text);
   if ('refused' in core) return core;
   let padded: Uint8Array;
+  let others = attached;
   if ('inside' in core.ok) {
     padded = core.ok.inside;
   } else {
     const { key, digest, context } = core.ok;
-    const [beside] = envelope.attached;
+    const [beside, ...rest] = attached;
+    others = rest;
     if (!equal(context, peer.inContext)) return { refused: 'context-mismatch' };
     if (beside === undefined || !equal(office.hash(beside), digest))
       return { refused: 'attachment-mismatch' };
@@ -227,5 +235,7 @@ function readParcel(
   }
   const parcel = decodeParcel(padded);
   if ('refused' in parcel) return parcel;
-  return equal(parcel.ok.context, peer.inContext) ? parcel : { refused: 'context-mismatch' };
+  if (!equal(parcel.ok.context, peer.inContext)) return { refused: 'context-mismatch' };
+  const beside = new Map(others.map((bytes) => [toHex(office.hash(bytes)), bytes]));
+  return { ok: { ...parcel.ok, beside } };
 }

@@ -16,26 +16,18 @@ import {
   UNKNOWN_RUN,
   wasTaken,
 } from '../../entities/outgoing-stream.ts';
-import { utf8 } from '../../entities/text.ts';
-import {
-  type AckItem,
-  type BatchItem,
-  MAX_PAYLOAD_BYTES,
-  STREAM_ID_BYTES,
-} from '../../entities/wire/items.ts';
-import type { StreamRecord } from '../../entities/wire/records.ts';
+import type { Circle } from '../../entities/roster/circle.ts';
+import { type AckItem, STREAM_ID_BYTES } from '../../entities/wire/items.ts';
 import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../ports/records.ts';
 import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
+import type { GroupSending } from './group-sending.ts';
 import { type Addressee, type Lot, lotRecord, makeLot, messageRecord, runOf } from './lot.ts';
 import type { Office } from './office.ts';
-import type { Peer } from './peer.ts';
+import { type Outgoing, packBatch } from './packing.ts';
+import { type Peer, pendingAt } from './peer.ts';
 import { pairChanged } from './sealing.ts';
 
-/** What a batch holds besides payloads: labels, ids, heads. With the payloads it has to fit into one parcel. */
-const MAX_AROUND = 32 * 1024;
-/** Numbers without a payload that are out at a time. */
-const MOST_SKIPS = 512;
 export const OUTBOX_BYTES = 1024 * 1024 * 1024;
 export const OUTBOX_MESSAGES = 500_000;
 
@@ -46,7 +38,7 @@ export interface Draft {
   readonly payload: Uint8Array;
   readonly type: string;
   readonly thread: string | null;
-  readonly group: string | null;
+  readonly group: Circle | null;
   readonly sentAt: number;
   readonly expiresAt: number;
 }
@@ -58,9 +50,9 @@ export interface Outbox {
   /** What takes room: messages that are not over for everybody. */
   stats(): { readonly messages: number; readonly bytes: number };
   /** The next records for this peer from its cursor on; `undefined` where there are none, or not in memory. */
-  nextBatch(peer: Peer): BatchItem | undefined;
+  nextBatch(peer: Peer): Outgoing | undefined;
   /** These records go out in an envelope. */
-  attempted(peer: Peer, batch: Pick<BatchItem, 'first' | 'records'>): void;
+  attempted(peer: Peer, outgoing: Outgoing): void;
   acknowledge(peer: Peer, ack: AckItem): 'settled' | 'old' | 'ahead';
   /** The same from a hello, which says less about single records. */
   settleReceived(peer: Peer, received: Received): void;
@@ -73,6 +65,8 @@ export interface Outbox {
   expire(now: number): void;
   /** Ends all that waits for a peer that was removed. */
   abandon(peer: Peer): void;
+  /** Ends what waits for members of the mesh as members of a group that they are no longer in. */
+  withdraw(isIn: (device: DeviceId, circle: Circle) => boolean): void;
   find(id: Uint8Array): readonly Addressee[];
   open(): readonly Addressee[];
   /** By message, what is over for everybody, but is not written down as ended yet: a lot ends as a whole. */
@@ -80,7 +74,9 @@ export interface Outbox {
   load(lots: readonly (readonly [number, LotRecord])[], lastLot: number): void;
 }
 
-export function createOutbox(office: Office): Outbox {
+export type OutboxGroups = Pick<GroupSending, 'seal' | 'confirmed' | 'forget'>;
+
+export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
   const { cycle } = office;
   const lots = new Map<number, Lot>();
   const goods = createGoods(office, lots);
@@ -119,6 +115,7 @@ export function createOutbox(office: Office): Outbox {
     message.freed = true;
     bytesHeld -= message.bytes;
     messagesHeld -= 1;
+    groups.forget(message);
     if (!lot.messages.every(({ freed }) => freed)) return;
     goods.drop(lot);
     cycle.change('goods', String(lot.number), () => undefined);
@@ -166,6 +163,9 @@ export function createOutbox(office: Office): Outbox {
       const special = outcome(addressee.number);
       if (!addressee.over) {
         const [how, reason] = special ?? ['delivered', null];
+        if (how === 'delivered' && addressee.sealedIn !== undefined) {
+          groups.confirmed(peer.id, addressee.sealedIn);
+        }
         end(addressee, how, reason);
         if (how !== 'delivered') lotChanged(addressee.lot);
       }
@@ -212,21 +212,8 @@ export function createOutbox(office: Office): Outbox {
     };
     peer.cursor = through + 1;
     peer.inFlight = [];
+    peer.groupKeysSent.clear();
     pairChanged(office, peer);
-  }
-
-  function at(peer: Peer, number: number): Addressee | undefined {
-    const first = peer.pending[0];
-    return first === undefined ? undefined : peer.pending[number - first.number];
-  }
-
-  function recordFor(addressee: Addressee): StreamRecord | undefined {
-    if (addressee.end !== null) return { kind: 'skip' };
-    const { message, lot, index } = addressee;
-    const payload = lot.goods?.[index];
-    if (payload === undefined) return undefined;
-    const { id, sentAt, type, thread, group } = message;
-    return { kind: 'content', id, sentAt, type, thread, group, payload };
   }
 
   return {
@@ -271,55 +258,23 @@ export function createOutbox(office: Office): Outbox {
       }
     },
 
-    nextBatch(peer) {
-      const { outgoing } = peer;
-      if (outgoing === undefined || peer.frozen || peer.full || peer.held || peer.cursor >= outgoing.next)
-        return undefined;
-      const start = at(peer, peer.cursor);
-      if (start === undefined) throw new Error('a number without an entry');
-      const run = runOf(start);
-      const moved = start.run !== null;
-      const records: StreamRecord[] = [];
-      let payload = 0;
-      let around = 0;
-      let skips = peer.inFlight.reduce((sum, envelope) => sum + envelope.skips, 0);
-      for (let number = peer.cursor; number < outgoing.next && records.length < peer.batchLimit; number++) {
-        const addressee = at(peer, number);
-        if (addressee === undefined || (addressee.run !== null) !== moved || !same(runOf(addressee), run))
-          break;
-        const { message } = addressee;
-        if (addressee.end === null && payload + message.bytes > MAX_PAYLOAD_BYTES) break;
-        around += addressee.end === null ? roundAbout(message) : 2;
-        if (around > MAX_AROUND && records.length > 0) break;
-        // The recipient remembers which numbers held nothing, but not without end.
-        if (addressee.end !== null && ++skips > MOST_SKIPS && records.length + peer.inFlight.length > 0)
-          break;
-        const record = recordFor(addressee);
-        if (record === undefined) {
-          goods.obtain(addressee.lot);
-          break;
-        }
-        if (record.kind === 'content') payload += record.payload.length;
-        records.push(record);
-      }
-      if (records.length === 0) return undefined;
-      const low = outgoing.through + 1;
-      const before = at(peer, peer.cursor - 1);
-      const after = before === undefined ? outgoing.throughRun : runOf(before);
-      return { kind: 'batch', stream: outgoing.id, run, after, moved, low, first: peer.cursor, records };
-    },
+    nextBatch: (peer) => packBatch(peer, groups, goods),
 
-    attempted(peer, { first, records }) {
-      for (let number = first; number < first + records.length; number++) {
-        const addressee = at(peer, number);
-        if (addressee !== undefined) addressee.attempts += 1;
-      }
+    attempted(peer, { batch: { first, records }, beside }) {
+      const forCircle = beside.values();
+      records.forEach((record, i) => {
+        const sealed = record.kind === 'group' ? forCircle.next().value : undefined;
+        const addressee = pendingAt(peer, first + i);
+        if (addressee === undefined) return;
+        addressee.attempts += 1;
+        addressee.sealedIn = sealed?.session;
+      });
     },
 
     acknowledge(peer, ack) {
       if (peer.outgoing === undefined) return 'old';
       const settlement = settle(peer.outgoing, ack, (number) => {
-        const addressee = at(peer, number);
+        const addressee = pendingAt(peer, number);
         return addressee === undefined ? undefined : runOf(addressee);
       });
       if (settlement === 'old' || settlement === 'other-stream') return 'old';
@@ -331,7 +286,7 @@ export function createOutbox(office: Office): Outbox {
       settleThrough(peer, ack.through, (number) => {
         if (refused.has(number)) return ['failed', 'not-understood'];
         if (!skipped.has(number)) return undefined;
-        return [at(peer, number)?.end ?? 'cancelled', null];
+        return [pendingAt(peer, number)?.end ?? 'cancelled', null];
       });
       return 'settled';
     },
@@ -341,24 +296,26 @@ export function createOutbox(office: Office): Outbox {
       if (outgoing === undefined || !same(outgoing.id, received.stream)) return;
       if (received.through <= outgoing.through) return;
       const { through } = received;
-      const last = at(peer, through);
+      const last = pendingAt(peer, through);
       if (last === undefined) throw new Error('a number without an entry');
       peer.outgoing = settleStream(outgoing, through, runOf(last));
       pairChanged(office, peer);
       settleThrough(peer, through, (number) => {
-        return received.skipped.includes(number) ? [at(peer, number)?.end ?? 'cancelled', null] : undefined;
+        return received.skipped.includes(number)
+          ? [pendingAt(peer, number)?.end ?? 'cancelled', null]
+          : undefined;
       });
     },
 
     renumber,
 
     runOf(peer, number) {
-      const addressee = at(peer, number);
+      const addressee = pendingAt(peer, number);
       return addressee === undefined ? undefined : runOf(addressee);
     },
 
     notifyPublished(peer, number) {
-      const addressee = at(peer, number);
+      const addressee = pendingAt(peer, number);
       if (addressee === undefined || addressee.over) return;
       office.tell({ kind: 'delivery', id: addressee.message.id, device: peer.id });
     },
@@ -403,6 +360,20 @@ export function createOutbox(office: Office): Outbox {
       }
     },
 
+    withdraw(isIn) {
+      for (const peer of office.peers.values()) {
+        // Whoever is void may come back, and is sent nothing meanwhile.
+        if (peer.standing !== 'member') continue;
+        for (const addressee of peer.pending) {
+          const { group } = addressee.message;
+          if (addressee.over || group === null || isIn(peer.id, group)) continue;
+          addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
+          end(addressee, 'failed', 'not-in-group');
+          lotChanged(addressee.lot);
+        }
+      }
+    },
+
     find: (id) => byMessage.get(toHex(id)) ?? [],
 
     over: () => [...byMessage.values()].filter((to) => to.every((addressee) => addressee.over)),
@@ -435,11 +406,6 @@ export function createOutbox(office: Office): Outbox {
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };
-}
-
-/** The most that a record takes up around its payload: its labels, its id, its time, and the heads of all. */
-function roundAbout({ type, thread, group }: Pick<Draft, 'type' | 'thread' | 'group'>): number {
-  return 42 + [type, thread ?? '', group ?? ''].reduce((sum, label) => sum + utf8(label).length, 0);
 }
 
 export function stateOf(addressee: Addressee, published: number): 'accepted' | 'published' | DeliveryEnd {

@@ -1,5 +1,6 @@
 /** A sibling device as this one knows it: what both share, durably, and what is going on with it just now. */
 import type { DeviceId } from '../../entities/device-id.ts';
+import type { GroupSessionId } from '../../entities/group-session.ts';
 import type { IncomingStream } from '../../entities/incoming-stream.ts';
 import type { AgreementKey, DeviceKeys } from '../../entities/keys.ts';
 import { parseAgreementKey } from '../../entities/keys.ts';
@@ -11,6 +12,7 @@ import { nothingSeen, type SeenNumbers } from '../../entities/seen-numbers.ts';
 import { noSessions, type SessionId, type SessionSet } from '../../entities/session-set.ts';
 import type { BatchItem, Need } from '../../entities/wire/items.ts';
 import type { PairRecord } from '../ports/records.ts';
+import type { Beside } from './group-reading.ts';
 import type { Addressee } from './lot.ts';
 
 export interface Peer {
@@ -46,10 +48,12 @@ export interface Peer {
   pending: Addressee[];
   /** The next number to put into an envelope. */
   cursor: number;
+  /** Group sessions whose keys went to it since the cursor last went back: what was sent before may be lost. */
+  readonly groupKeysSent: Set<GroupSessionId>;
   /** Envelopes with records that are out: the numbers in each, and whether the broker has it. */
   inFlight: { readonly first: number; readonly last: number; readonly skips: number; taken: boolean }[];
-  /** Batches that came too early. */
-  readonly early: Map<number, BatchItem>;
+  /** Batches that came too early, or before the key to what is in them. */
+  readonly early: Map<number, Consignment>;
   /** Ids of what it sent us, as far as still in the inbox; made when it first numbers something again. */
   receivedIds: Set<string> | undefined;
   /** True while that set is being made: what it numbered again is not taken until then. */
@@ -78,6 +82,16 @@ export interface Due {
   keys: boolean;
   request: boolean;
   answer: { nonce: Uint8Array } | undefined;
+  /** Group sessions of its own whose keys are missing here, by their ids in hexadecimal. */
+  readonly groupWanted: Map<string, Uint8Array>;
+  /** Group sessions of ours whose keys it asks for. */
+  readonly groupAsked: Map<string, Uint8Array>;
+}
+
+/** A batch, and what stood beside the parcel that it came in. */
+export interface Consignment {
+  readonly batch: BatchItem;
+  readonly beside: Beside;
 }
 
 /** What this device and the peer know of each other's membership logs. */
@@ -147,6 +161,7 @@ export function newPeer(
     spentKeys: [],
     pending: [],
     cursor: 1,
+    groupKeysSent: new Set(),
     inFlight: [],
     early: new Map(),
     receivedIds: undefined,
@@ -159,6 +174,8 @@ export function newPeer(
       keys: false,
       request: false,
       answer: undefined,
+      groupWanted: new Map(),
+      groupAsked: new Map(),
     },
     contact: {
       lastHeard: undefined,
@@ -187,6 +204,19 @@ export function newPeer(
     lastError: null,
     batchLimit: 1024,
   };
+}
+
+/** What waits under this number, as far as it was not answered for. */
+export function pendingAt(peer: Peer, number: number): Addressee | undefined {
+  const [first] = peer.pending;
+  return first === undefined ? undefined : peer.pending[number - first.number];
+}
+
+/** What is behind goes out again, from this number on. */
+export function goBackTo(peer: Peer, number: number): void {
+  peer.cursor = Math.min(peer.cursor, number);
+  peer.inFlight = peer.inFlight.filter((envelope) => envelope.last < peer.cursor);
+  peer.groupKeysSent.clear();
 }
 
 type Durable = Pick<

@@ -3,15 +3,14 @@
  * changes is committed before anything of it can be seen from outside.
  */
 import { toHex } from '../../entities/bytes.ts';
-import { type Arrival, arrive, REMEMBERED_OUTCOMES } from '../../entities/incoming-stream.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
 import { decodeEnvelope, type Opened, type PairingEnvelope } from '../../entities/wire/envelope.ts';
-import type { AckItem, BatchItem, Item } from '../../entities/wire/items.ts';
-import type { ContentRecord } from '../../entities/wire/records.ts';
+import type { AckItem, Item } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Farewell } from './farewell.ts';
 import type { Gossip } from './gossip.ts';
-import type { Inbox } from './inbox.ts';
+import type { Beside } from './group-reading.ts';
+import type { Intake } from './intake.ts';
 import type { Office } from './office.ts';
 import { checkSigned, openParcel } from './opening.ts';
 import type { Outbox } from './outbox.ts';
@@ -24,7 +23,6 @@ const MAX_QUEUED = 4096;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 /** Packets handled before others get a turn. */
 const PACKETS_PER_TURN = 64;
-const MAX_EARLY = 128;
 
 export interface Receiving {
   packet(bytes: Uint8Array): void;
@@ -37,7 +35,7 @@ export interface Receiving {
 export interface ReceivingParts {
   readonly office: Office;
   readonly outbox: Outbox;
-  readonly inbox: Inbox;
+  readonly intake: Intake;
   readonly ratchets: Ratchets;
   readonly contact: Contact;
   readonly quarantine: Quarantine;
@@ -47,7 +45,7 @@ export interface ReceivingParts {
 }
 
 export function createReceiving(parts: ReceivingParts): Receiving {
-  const { office, outbox, inbox, ratchets, contact, quarantine, gossip, farewell, onPairing } = parts;
+  const { office, outbox, intake, ratchets, contact, quarantine, gossip, farewell, onPairing } = parts;
   const queue: Uint8Array[] = [];
   let head = 0;
   let queuedBytes = 0;
@@ -135,7 +133,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     for (const item of parcel.ok.items) {
       // What one item says may have removed the sender.
       if (peer.gone) return;
-      take(peer, item);
+      take(peer, item, parcel.ok.beside);
     }
     if (!peer.gone) gossip.onDigest(peer, parcel.ok.roster);
   }
@@ -149,10 +147,10 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     contact.onWedged(peer);
   }
 
-  function take(peer: Peer, item: Item): void {
+  function take(peer: Peer, item: Item, beside: Beside): void {
     switch (item.kind) {
       case 'batch':
-        return takeBatch(peer, item);
+        return intake.take(peer, { batch: item, beside });
       case 'ack':
         return takeAck(peer, item);
       case 'hello':
@@ -166,6 +164,13 @@ export function createReceiving(parts: ReceivingParts): Receiving {
         return gossip.onEntries(peer, item.entries);
       case 'wanted':
         return gossip.onWanted(peer, item.hashes);
+      case 'group-keys':
+        return intake.onGroupKeys(peer, item);
+      case 'group-wanted':
+        for (const session of item.sessions) peer.due.groupAsked.set(toHex(session), session);
+        return office.cycle.wake();
+      case 'group-denied':
+        return intake.onGroupDenied(peer, item);
       case 'unknown':
         return office.count('item-unknown');
     }
@@ -177,125 +182,6 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     contact.onRoom(peer, ack.need !== 'room');
     if (ack.need !== 'nothing') contact.onGap(peer, ack);
     office.cycle.wake();
-  }
-
-  function takeBatch(peer: Peer, batch: BatchItem): void {
-    // Sent again once it is one of us again; what nobody vouches for is not even acknowledged.
-    if (!office.isSibling(peer)) return office.count('sender-not-member');
-    if (batch.moved && !knowsIds(peer)) {
-      if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
-      return office.count('batch-waits-for-ids');
-    }
-    const arrival = arrive(peer.incoming, peer.formerIncoming, batch);
-    if (typeof arrival === 'string') return setAside(peer, batch, arrival);
-    const { taken, first } = arrival;
-    if (taken.length > 1 && quarantine.isMarked(batchSuspect(peer, batch, first))) {
-      // It brought the program down once: one by one, so that only the culprit is put aside.
-      const after = batch.after.slice(0, 0);
-      taken.forEach((record, i) => {
-        takeBatch(peer, { ...batch, after, first: first + i, records: [record] });
-      });
-      return;
-    }
-    const contents = arrival.taken.flatMap((record, i) =>
-      record.kind === 'content' ? [{ number: arrival.first + i, content: record }] : [],
-    );
-    const bytes = contents.reduce((sum, { content }) => sum + content.payload.length, 0);
-    if (!inbox.hasRoomFor(bytes)) {
-      if (!peer.toldFull) office.report({ what: 'inbox-full', device: peer.id, count: contents.length });
-      peer.toldFull = true;
-      peer.due.ack = { need: 'room' };
-      return office.cycle.wake();
-    }
-    deliver(peer, batch, arrival, contents);
-    const next = peer.early.get(arrival.stream.through + 1);
-    forgetEarly(peer);
-    if (next !== undefined) takeBatch(peer, next);
-  }
-
-  function deliver(
-    peer: Peer,
-    batch: BatchItem,
-    arrival: Exclude<Arrival, string>,
-    contents: readonly { readonly number: number; readonly content: ContentRecord }[],
-  ): void {
-    const name = batchSuspect(peer, batch, arrival.first);
-    const quarantined = quarantine.isPoison(name);
-    quarantine.suspect(name);
-    if (arrival.lost > 0) office.report({ what: 'messages-lost', device: peer.id, count: arrival.lost });
-    if (peer.incoming !== undefined && toHex(peer.incoming.id) !== toHex(batch.stream)) {
-      peer.formerIncoming = [peer.incoming.id, ...peer.formerIncoming].slice(0, 8);
-    }
-    const ids = peer.receivedIds;
-    const fresh = batch.moved ? contents.filter(({ content }) => !ids?.has(toHex(content.id))) : contents;
-    for (const { content } of fresh) ids?.add(toHex(content.id));
-    if (quarantined) {
-      office.report({ what: 'batch-quarantined', device: peer.id, count: contents.length });
-      const numbers = contents.map(({ number }) => number);
-      peer.incoming = {
-        ...arrival.stream,
-        refused: [...arrival.stream.refused, ...numbers].slice(-REMEMBERED_OUTCOMES),
-      };
-    } else {
-      peer.incoming = arrival.stream;
-      if (fresh.length > 0) inbox.deliver(peer.id, batch.stream, fresh);
-    }
-    quarantine.clear(name);
-    peer.due.ack = { need: 'nothing' };
-    peer.due.batchesSinceAck += 1;
-    pairChanged(office, peer);
-  }
-
-  function batchSuspect(peer: Peer, batch: BatchItem, first: number): string {
-    return quarantine.name('batch', `${peer.id} ${toHex(batch.stream)} ${first}`);
-  }
-
-  function setAside(peer: Peer, batch: BatchItem, why: Extract<Arrival, string>): void {
-    office.count(`batch-${why}`);
-    if (why === 'stale') return;
-    if (why === 'conflict') {
-      peer.due.hello ??= { answering: null };
-    } else if (why === 'duplicate') {
-      peer.due.ack ??= { need: 'nothing' };
-    } else {
-      if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, batch);
-      // Asked for once; if that is lost too, the sender's own question finds it out.
-      if (peer.early.size === 1 || peer.early.size % 16 === 0) peer.due.ack = { need: 'missing' };
-    }
-    office.cycle.wake();
-  }
-
-  function forgetEarly(peer: Peer): void {
-    const through = peer.incoming?.through ?? 0;
-    for (const [first, batch] of peer.early) {
-      if (
-        first + batch.records.length - 1 <= through ||
-        toHex(batch.stream) !== toHex(peer.incoming?.id ?? batch.stream)
-      ) {
-        peer.early.delete(first);
-      }
-    }
-  }
-
-  /** Before the first batch that was numbered again is taken, the ids of what this peer sent are collected. */
-  function knowsIds(peer: Peer): boolean {
-    if (peer.receivedIds !== undefined) return true;
-    if (peer.gatheringIds) return false;
-    peer.gatheringIds = true;
-    // Behind the commit that holds what was taken so far.
-    new Promise<void>((resolve) => office.cycle.afterwards(resolve))
-      .then(() => inbox.idsFrom(peer.id))
-      .then((ids) => {
-        if (peer.gone) return;
-        peer.receivedIds = ids;
-        peer.gatheringIds = false;
-        const waited = [...peer.early.values()].sort((a, b) => a.first - b.first);
-        peer.early.clear();
-        for (const batch of waited) takeBatch(peer, batch);
-        office.cycle.wake();
-      })
-      .catch((error: unknown) => office.fatal(error));
-    return false;
   }
 
   return {

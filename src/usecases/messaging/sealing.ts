@@ -24,8 +24,8 @@ import type { Ratchets } from './ratchets.ts';
 export const CONTENT_NONCE = new Uint8Array(12);
 
 export interface Sealing {
-  /** A packet with these items, in the pair's session; `undefined` where there is none and none can begin. */
-  parcel(peer: Peer, items: readonly Item[]): Uint8Array | undefined;
+  /** A packet with these items and what stands beside them, in the pair's session; `undefined` where there is none and none can begin. */
+  parcel(peer: Peer, items: readonly Item[], beside: readonly Uint8Array[]): Uint8Array | undefined;
   /** Begins a session with one of the keys that the peer reserved for us, and sends on it from now on. */
   begin(peer: Peer): boolean;
   greeting(peer: Peer, nonce: Uint8Array): Uint8Array;
@@ -108,7 +108,7 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
   return {
     begin,
 
-    parcel(peer, items) {
+    parcel(peer, items, others) {
       if (sessionToSendOn(peer.sessions) === undefined && !begin(peer)) return undefined;
       const session = sessionToSendOn(peer.sessions);
       if (session === undefined) return undefined;
@@ -135,6 +135,7 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
         attached.push(beside);
         core = encodeCore(salt, { key, digest: office.hash(beside), context: peer.outContext });
       }
+      attached.push(...others);
       const { type, body } = ratchet.encrypt(core);
       ratchets.used(session.id);
       pairChanged(office, peer);

@@ -21,6 +21,10 @@ export interface Records {
   readonly pair: PairRecord;
   /** Key: a session id in hexadecimal. */
   readonly ratchet: Pickle;
+  /** Key: a circle: `all`, or a group's id. The group session that this device encrypts in for it. */
+  readonly 'group-sending': GroupSendingRecord;
+  /** Key: a device id, a dot, and the id of a group session of that device. */
+  readonly 'group-key': GroupKeyRecord;
   /** Key: a number. Messages that were accepted in one step. */
   readonly lot: LotRecord;
   /** Key: the lot's number. Their payloads, in the same order. */
@@ -115,6 +119,29 @@ export interface IncomingRecord {
   readonly line: readonly (readonly [Uint8Array, number])[];
   readonly skipped: readonly number[];
   readonly refused: readonly number[];
+}
+
+export interface GroupSendingRecord {
+  readonly id: string;
+  readonly startedAt: number;
+  readonly messages: number;
+  readonly holders: readonly {
+    readonly device: string;
+    readonly from: number;
+    readonly confirmed: boolean;
+  }[];
+  readonly pickle: Pickle;
+  /** The same session as its readers have it, from its first message on. */
+  readonly reader: Pickle;
+}
+
+export interface GroupKeyRecord {
+  readonly circle: string;
+  readonly firstIndex: number;
+  readonly seen: readonly (readonly number[])[];
+  readonly pickle: Pickle;
+  /** In running time. */
+  readonly replacedAt: number | null;
 }
 
 export interface LotRecord {

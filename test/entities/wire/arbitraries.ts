@@ -3,7 +3,10 @@ import fc, { type Arbitrary } from 'fast-check';
 import { toHex } from '../../../src/entities/bytes.ts';
 import { deviceIdFromBytes } from '../../../src/entities/device-id.ts';
 import { type AgreementKey, parseAgreementKey } from '../../../src/entities/keys.ts';
+import { type Circle, EVERYBODY } from '../../../src/entities/roster/circle.ts';
+import type { GroupId } from '../../../src/entities/roster/entry.ts';
 import type { Unsealed } from '../../../src/entities/wire/envelope.ts';
+import type { GroupText } from '../../../src/entities/wire/group-text.ts';
 import type { Item } from '../../../src/entities/wire/items.ts';
 import type { Parcel } from '../../../src/entities/wire/parcel.ts';
 import type { StreamRecord } from '../../../src/entities/wire/records.ts';
@@ -85,6 +88,11 @@ export const anyEnvelope: Arbitrary<Unsealed> = fc.oneof(
   }),
 );
 
+const circle: Arbitrary<Circle> = fc.oneof(
+  fc.constant(EVERYBODY),
+  bytes(32).map((id) => toHex(id) as GroupId),
+);
+
 const record: Arbitrary<StreamRecord> = fc.oneof(
   fc.constant({ kind: 'skip' as const }),
   fc.record({
@@ -93,14 +101,12 @@ const record: Arbitrary<StreamRecord> = fc.oneof(
     sentAt: count(),
     type: label,
     thread: labelOrNull,
-    group: labelOrNull,
+    group: fc.oneof(fc.constant(null), circle),
     payload: upTo(200),
   }),
   fc.record({
     kind: fc.constant('group' as const),
     id: bytes(16),
-    sentAt: count(),
-    group: label,
     session: bytes(32),
     digest: bytes(32),
   }),
@@ -161,6 +167,24 @@ export const anyItem: Arbitrary<Item> = fc.oneof(
   fc.record({ kind: fc.constant('keys' as const), keys }),
   fc.record({ kind: fc.constant('entries' as const), entries: fc.array(upTo(50), { maxLength: 5 }) }),
   fc.record({ kind: fc.constant('wanted' as const), hashes: fc.array(bytes(32), { maxLength: 5 }) }),
+  fc.record({
+    kind: fc.constant('group-keys' as const),
+    keys: fc.array(fc.record({ circle, session: bytes(32), key: upTo(256) }), { maxLength: 5 }),
+  }),
+  fc.record({
+    kind: fc.constant('group-wanted' as const),
+    sessions: fc.array(bytes(32), { maxLength: 5 }),
+  }),
+  fc.record({
+    kind: fc.constant('group-denied' as const),
+    denied: fc.array(
+      fc.record({
+        session: bytes(32),
+        reason: fc.constantFrom('revoked' as const, 'not-in-group' as const, 'unknown-session' as const),
+      }),
+      { maxLength: 5 },
+    ),
+  }),
 );
 
 export const anyParcel: Arbitrary<Parcel> = fc.record({
@@ -168,4 +192,13 @@ export const anyParcel: Arbitrary<Parcel> = fc.record({
   roster: bytes(32),
   secret: fc.option(bytes(32)),
   items: fc.array(anyItem, { maxLength: 6 }),
+});
+
+export const anyGroupText: Arbitrary<GroupText> = fc.record({
+  context: bytes(32),
+  id: bytes(16),
+  sentAt: count(),
+  type: label,
+  thread: labelOrNull,
+  payload: upTo(300),
 });

@@ -1,11 +1,28 @@
 /** An engine that counts its work, and lets a test look at or change what goes through its sessions. */
 import { toHex } from '../../../src/entities/bytes.ts';
-import type { Account, Engine, OlmMessage, OlmRefusal, Session } from '../../../src/usecases/ports/engine.ts';
+import type {
+  Account,
+  Engine,
+  OlmMessage,
+  OlmRefusal,
+  OutboundGroupSession,
+  Session,
+} from '../../../src/usecases/ports/engine.ts';
 
 export class HookedEngine implements Engine {
   readonly #engine: Engine;
   /** Calls that move a ratchet, or cost as much. */
-  readonly counts = { encrypt: 0, decrypt: 0, startSession: 0, acceptSession: 0, verify: 0 };
+  readonly counts = {
+    encrypt: 0,
+    decrypt: 0,
+    startSession: 0,
+    acceptSession: 0,
+    verify: 0,
+    createGroupSession: 0,
+    encryptForGroup: 0,
+  };
+  /** Every key of a group session that it was given. */
+  readonly groupKeys: Uint8Array[] = [];
   /** Called before a session decrypts; what it throws, the engine throws. */
   beforeDecrypt: (sessionId: Uint8Array, message: OlmMessage) => void = () => undefined;
   /** Makes a session refuse a message that it could read. */
@@ -14,6 +31,9 @@ export class HookedEngine implements Engine {
   afterDecrypt: (plaintext: Uint8Array) => void = () => undefined;
   /** What is encrypted in the place of a plaintext. */
   instead: (plaintext: Uint8Array) => Uint8Array = (plaintext) => plaintext;
+
+  /** What is sent in the place of a ciphertext for a circle. */
+  insteadForGroup: (ciphertext: Uint8Array) => Uint8Array = (ciphertext) => ciphertext;
 
   /** What every ciphertext that was made in the rig holds. */
   readonly #plaintexts: Map<string, Uint8Array>;
@@ -83,11 +103,33 @@ export class HookedEngine implements Engine {
     this.counts.verify++;
     return this.#engine.verify(key, statement, signature);
   };
-  createGroupSession: Engine['createGroupSession'] = () => this.#engine.createGroupSession();
+  #groupSession(session: OutboundGroupSession): OutboundGroupSession {
+    return {
+      id: session.id,
+      get nextIndex() {
+        return session.nextIndex;
+      },
+      shareKey: () => session.shareKey(),
+      encrypt: (plaintext) => {
+        this.counts.encryptForGroup++;
+        return this.insteadForGroup(session.encrypt(plaintext));
+      },
+      pickle: (key) => session.pickle(key),
+      dispose: () => session.dispose(),
+    };
+  }
+
+  createGroupSession: Engine['createGroupSession'] = () => {
+    this.counts.createGroupSession++;
+    return this.#groupSession(this.#engine.createGroupSession());
+  };
   restoreOutboundGroupSession: Engine['restoreOutboundGroupSession'] = (pickle, key) =>
-    this.#engine.restoreOutboundGroupSession(pickle, key);
+    this.#groupSession(this.#engine.restoreOutboundGroupSession(pickle, key));
   acceptGroupSession: Engine['acceptGroupSession'] = (key) => this.#engine.acceptGroupSession(key);
-  importGroupSession: Engine['importGroupSession'] = (key) => this.#engine.importGroupSession(key);
+  importGroupSession: Engine['importGroupSession'] = (key) => {
+    this.groupKeys.push(key.expose().slice());
+    return this.#engine.importGroupSession(key);
+  };
   restoreInboundGroupSession: Engine['restoreInboundGroupSession'] = (pickle, key) =>
     this.#engine.restoreInboundGroupSession(pickle, key);
 }

@@ -7,6 +7,7 @@ import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import { toHex } from '../../../src/entities/bytes.ts';
 import type { Party } from '../../../src/entities/pair-keys.ts';
+import type { Circle } from '../../../src/entities/roster/circle.ts';
 import { revocation } from '../../../src/entities/roster/compose.ts';
 import { decodeEnvelope, type Envelope } from '../../../src/entities/wire/envelope.ts';
 import type { Item } from '../../../src/entities/wire/items.ts';
@@ -188,10 +189,10 @@ export class Rig {
   /** Sends and waits until the message is durable. */
   async send(
     from: RigDevice,
-    to: RigDevice | readonly RigDevice[],
+    to: RigDevice | readonly RigDevice[] | Circle,
     request: string | Partial<SendRequest>,
   ): Promise<Receipt> {
-    const addressees = ('id' in to ? [to] : to).map(({ id }) => id);
+    const addressees = typeof to === 'string' ? to : ('id' in to ? [to] : to).map(({ id }: RigDevice) => id);
     const rest = typeof request === 'string' ? { payload: text(request) } : { payload: text(''), ...request };
     const sending = from.messenger.send({ ...rest, to: addressees });
     await this.settle();

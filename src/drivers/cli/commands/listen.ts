@@ -9,6 +9,7 @@ import { createTold } from '../told.ts';
 
 interface ListenOptions {
   readonly from?: string;
+  readonly group?: string;
   readonly thread?: string;
   readonly cursor?: string;
   readonly count?: string;
@@ -22,6 +23,7 @@ export function defineListen(program: Command, run: Run): void {
     .command('listen')
     .description('print messages as they come, and first those that came while nobody listened')
     .option('--from <device>', 'only from this device')
+    .option('--group <group-or-all>', 'only what was sent to this group, or to "all"')
     .option('--thread <thread>', 'only of this thread')
     .option('--cursor <name>', 'go on where the reader of this name ended')
     .option('--count <n>', 'end after so many messages')
@@ -34,6 +36,7 @@ export function defineListen(program: Command, run: Run): void {
   withExamples(
     command,
     'mesh listen',
+    'mesh listen --group phones',
     'mesh listen --json --count 1 --timeout 1h',
     "mesh listen --from pi --cursor temperature --exec 'jq .temperature'",
   );
@@ -86,13 +89,13 @@ interface Subscription {
 }
 
 async function subscribe(link: Link, options: ListenOptions): Promise<Subscription> {
-  const { from, thread, cursor, peek } = options;
+  const { from, group, thread, cursor, peek } = options;
   const come = createTold<Delivered>();
   link.on('message', ({ number, message }) => {
     if (typeof number !== 'number' || !isObject(message)) return;
     come.add({ number, message });
   });
-  const answer = await link.call('listen', { from, thread, cursor, peek });
+  const answer = await link.call('listen', { from, group, thread, cursor, peek });
   const subscription = isObject(answer) ? answer.subscription : undefined;
   return {
     next: come.next,
@@ -106,12 +109,13 @@ async function subscribe(link: Link, options: ListenOptions): Promise<Subscripti
 }
 
 async function print({ out }: Invocation, message: JsonObject): Promise<void> {
-  const { fromName, text, data, type } = message;
+  const { fromName, group, groupId, text, data, type } = message;
   const shown =
     typeof text === 'string'
       ? toScreen(text.replace(/\n$/, ''))
       : `[${String(type)}, base64] ${String(data)}`;
-  await out.say(message, `${harmless(String(fromName))}: ${shown}`);
+  const circle = groupId === 'all' ? ' (all)' : typeof group === 'string' ? ` (@${harmless(group)})` : '';
+  await out.say(message, `${harmless(String(fromName))}${circle}: ${shown}`);
 }
 
 /** A pipe gets it as it came. */

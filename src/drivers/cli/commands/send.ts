@@ -18,8 +18,8 @@ interface SendOptions {
 export function defineSend(program: Command, run: Run): void {
   const command = program
     .command('send')
-    .description('send a message to a device, or to all')
-    .argument('<target>', 'a device id, 6 or more of its first characters, a name, or "all"')
+    .description('send a message to a device, to a group, or to all')
+    .argument('<target>', 'a device id, 6 or more of its first characters, a name, "@" and a group, or "all"')
     .argument('[text]', 'the message; "-" or nothing reads stdin, bytes kept exactly')
     .option('--type <mime>', 'what the message is, for the reader')
     .option('--thread <thread>', 'a label that readers can filter by')
@@ -40,6 +40,7 @@ export function defineSend(program: Command, run: Run): void {
     command,
     'mesh send pi hello',
     'df -h | mesh send all --type text/plain',
+    'mesh send @phones "dinner is ready"',
     'mesh send pi "good night" --wait delivered --timeout 30s',
   );
 }

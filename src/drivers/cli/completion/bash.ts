@@ -6,13 +6,23 @@ export function bashCompletion(places: readonly Place[]): string {
   return `# bash completion of mesh: source <(mesh completion bash)
 ${tables(places)}
 
-# Offers one line each; a word that has to be quoted is, unless the person has begun to.
+# Offers one line each; what would mean something to the shell is quoted, as the person has begun to.
 _mesh_offer() {
-  local line
+  local line single="'\\\\''" double='[\\\\$\`"]' i char quoted
   while IFS= read -r line; do
     [[ -n $line && $line == "$_mesh_typed"* ]] || continue
-    if [[ -z $_mesh_quote ]]; then printf -v line %q "$line"; fi
-    COMPREPLY+=("$line")
+    if [[ -z $_mesh_quote ]]; then
+      printf -v quoted %q "$line"
+    else
+      quoted=''
+      for ((i = 0; i < \${#line}; i++)); do
+        char=\${line:i:1}
+        if [[ $_mesh_quote == '"' && $char == $double ]]; then char="\\\\$char"; fi
+        if [[ $_mesh_quote == "'" && $char == "'" ]]; then char=$single; fi
+        quoted+=$char
+      done
+    fi
+    COMPREPLY+=("$quoted")
   done
 }
 
@@ -23,14 +33,20 @@ _mesh_paths() {
   while IFS= read -r line; do COMPREPLY+=("$line"); done
 }
 
+# What a daemon knows, a line each, with something in front of it.
+_mesh_known() {
+  local line
+  while IFS= read -r line; do printf '%s\\n' "$1$line"; done < <("\${@:3}" completion "$2" </dev/null 2>/dev/null)
+}
+
 _mesh() {
   local cur=\${COMP_WORDS[COMP_CWORD]} path='' word before='' next position=0 i
-  local _mesh_kind='' _mesh_words='' _mesh_quote='' _mesh_typed home=()
+  local _mesh_kind='' _mesh_words='' _mesh_quote='' _mesh_typed home=() sign=''
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
-    # bash takes "--wait=x" for three words.
-    [[ $word == '=' ]] && continue
+    # bash takes "--wait=x" for three words, and "@x" for two.
+    [[ $word == '=' || $word == '@' || $word == '=@' ]] && continue
     if [[ -n $before ]]; then
       [[ $before == --home ]] && home=(--home "$word")
       before=''
@@ -52,7 +68,9 @@ _mesh() {
       ((position++))
     fi
   done
-  [[ $cur == '=' ]] && cur=''
+  [[ $cur == '=' || $cur == '@' || $cur == '=@' ]] && cur=''
+  # It is taken for a word, but what is completed replaces it.
+  [[ \${COMP_LINE:0:COMP_POINT} == *[[:space:]=]@"$cur" ]] && cur=@$cur
   case $cur in
     \\"*) _mesh_quote='"' ;;
     \\'*) _mesh_quote="'" ;;
@@ -72,8 +90,16 @@ _mesh() {
   fi
   case $_mesh_kind in
     words) _mesh_offer <<<"\${_mesh_words// /$'\\n'}" ;;
-    target) _mesh_offer < <(echo all; "$1" completion --devices "\${home[@]}" </dev/null 2>/dev/null) ;;
-    device) _mesh_offer < <("$1" completion --devices "\${home[@]}" </dev/null 2>/dev/null) ;;
+    target)
+      _mesh_offer < <(echo all; _mesh_known '' --devices "$1" "\${home[@]}")
+      _mesh_offer < <(_mesh_known @ --groups "$1" "\${home[@]}")
+      ;;
+    device) _mesh_offer < <(_mesh_known '' --devices "$1" "\${home[@]}") ;;
+    group|group-or-all)
+      [[ $_mesh_kind == group-or-all ]] && _mesh_offer <<<all
+      [[ $_mesh_typed == @* ]] && sign=@
+      _mesh_offer < <(_mesh_known "$sign" --groups "$1" "\${home[@]}")
+      ;;
     file) _mesh_paths < <(compgen -f -- "$_mesh_typed") ;;
     directory) _mesh_paths < <(compgen -d -- "$_mesh_typed") ;;
   esac

@@ -6,9 +6,13 @@ function offered(kind: Kind): string {
   if (typeof kind !== 'string') return `-f -a ${quoted(kind.words.join(' '))}`;
   switch (kind) {
     case 'target':
-      return "-f -a 'all (__mesh_devices)'";
+      return "-f -a 'all (__mesh_known --devices) @(__mesh_known --groups)'";
     case 'device':
-      return "-f -a '(__mesh_devices)'";
+      return "-f -a '(__mesh_known --devices)'";
+    case 'group':
+      return "-f -a '(__mesh_sign)(__mesh_known --groups)'";
+    case 'group-or-all':
+      return "-f -a 'all (__mesh_sign)(__mesh_known --groups)'";
     case 'file':
       return '-F';
     case 'directory':
@@ -78,11 +82,16 @@ function __mesh_at -a place position rest
     test $where[2] = $position
 end
 
-function __mesh_devices
+function __mesh_known -a which
     set -l words (commandline -opc)
     set -l home
     set -l at (contains -i -- --home $words); and set home --home $words[(math $at + 1)]
-    command $words[1] completion --devices $home </dev/null 2>/dev/null
+    command $words[1] completion $which $home </dev/null 2>/dev/null
+end
+
+# A group is called with the sign before its name where that was typed.
+function __mesh_sign
+    string match -q -- '@*' (commandline -ct); and echo @; or echo ''
 end
 
 ${lines.join('\n')}

@@ -1,8 +1,16 @@
 /** The tree of commands in the words of a shell's completion: what may stand in which place. */
 import type { Argument, Command, Option } from 'commander';
 
-/** What a value can be. A placeholder says it by its name: `<device>`, `<target>`, `<file>`, `<dir>`. */
-export type Kind = { readonly words: readonly string[] } | 'device' | 'target' | 'file' | 'directory' | 'any';
+/** What a value can be. A placeholder says it by its name, as `<device>` does; `<dir>` is a directory. */
+export type Kind =
+  | { readonly words: readonly string[] }
+  | 'device'
+  | 'target'
+  | 'group'
+  | 'group-or-all'
+  | 'file'
+  | 'directory'
+  | 'any';
 
 export interface Flag {
   /** As it is typed: `--json`, and `-v` where there is a short one. */
@@ -62,6 +70,10 @@ function kindOf(placeholder: string, choices: readonly string[] | undefined): Ki
       return 'device';
     case 'target':
       return 'target';
+    case 'group':
+      return 'group';
+    case 'group-or-all':
+      return 'group-or-all';
     case 'file':
       return 'file';
     case 'dir':

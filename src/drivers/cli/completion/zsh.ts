@@ -21,6 +21,10 @@ ${descriptions.join('\n')}
   esac
 }
 
+_mesh_known() {
+  names+=(\${(f)"$("\${(Q)words[1]}" completion $1 "\${home[@]}" </dev/null 2>/dev/null)"})
+}
+
 _mesh() {
   local cur=\${words[CURRENT]} place='' word before='' position=0 i
   local _mesh_kind='' _mesh_words=''
@@ -68,9 +72,11 @@ _mesh() {
   fi
   case $_mesh_kind in
     words) compadd -- \${=_mesh_words} ;;
-    target|device)
-      names=(\${(f)"$("\${(Q)words[1]}" completion --devices "\${home[@]}" </dev/null 2>/dev/null)"})
-      [[ $_mesh_kind == target ]] && names+=(all)
+    target|device|group|group-or-all)
+      [[ $_mesh_kind == target || $_mesh_kind == group* ]] && _mesh_known --groups
+      [[ $_mesh_kind == target || $PREFIX == @* ]] && names=("\${(@)names/#/@}")
+      [[ $_mesh_kind == target || $_mesh_kind == device ]] && _mesh_known --devices
+      [[ $_mesh_kind == target || $_mesh_kind == group-or-all ]] && names+=(all)
       compadd -- "\${names[@]}"
       ;;
     file) _files ;;
