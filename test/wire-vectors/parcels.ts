@@ -52,6 +52,7 @@ const hello: HelloItem = {
   sending: null,
   heads: [],
   keysLeft: 0,
+  heard: [],
 };
 const ack = { kind: 'ack', stream, through: 3, run, skipped: [], refused: [], need: 'nothing' } as const;
 const kitchen = '9'.repeat(64) as GroupId;
@@ -111,6 +112,7 @@ const ITEMS: readonly (readonly [title: string, items: readonly Item[], secret?:
         sending: { stream: filled(16, 0x7a), low: 4, next: 9 },
         heads: [{ author: filled(20, 0x7f), sequence: 3, hash: filled(32, 0x7b) }],
         keysLeft: 5,
+        heard: [{ device: filled(20, 0x82), ago: 86_400_000 }],
       },
     ],
   ],
@@ -185,7 +187,9 @@ const anAck = (change: Partial<Record<'stream' | 'through' | 'run' | 'skipped' |
     change.need ?? num(0),
   );
 const aHello = (
-  change: Partial<Record<'nonce' | 'answering' | 'received' | 'sending' | 'heads' | 'keysLeft', Raw>>,
+  change: Partial<
+    Record<'nonce' | 'answering' | 'received' | 'sending' | 'heads' | 'keysLeft' | 'heard', Raw>
+  >,
 ): Raw =>
   one(
     num(3),
@@ -195,6 +199,7 @@ const aHello = (
     change.sending ?? nil,
     change.heads ?? arr(),
     change.keysLeft ?? num(0),
+    change.heard ?? arr(),
   );
 const aGroupKey = (change: Partial<Record<'circle' | 'session' | 'key', Raw>>): Raw =>
   one(
@@ -307,6 +312,11 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
   ],
   ['hello with a head at a negative place', aHello({ heads: arr(aHead({ sequence: head(1, 0) })) })],
   ['hello with fewer than no keys', aHello({ keysLeft: head(1, 0) })],
+  ['hello that heard of an id of 19 bytes', aHello({ heard: arr(arr(bin(filled(19, 1)), num(1))) })],
+  ['hello that heard at a negative time', aHello({ heard: arr(arr(bin(filled(20, 1)), head(1, 0))) })],
+  ['hello that heard of three fields', aHello({ heard: arr(arr(bin(filled(20, 1)), num(1), nil)) })],
+  ['hello that heard of 513', aHello({ heard: times(513, arr(bin(filled(20, 1)), num(1))) })],
+  ['hello without those it heard of', aHello({ heard: nil })],
   ['keys with one item more', one(num(4), arr(bin(keys[0] ?? raw())), nil)],
   ['a wanted hash of 31 bytes', one(num(6), arr(bin(filled(31, 1))))],
   ['513 wanted hashes', one(num(6), times(513, bin(filled(32, 1))))],

@@ -97,12 +97,15 @@ export function statusMethod(ports: ApiPorts, readers: Pick<Readers, 'status'>):
         members: roster.members.size,
         outbox: messenger.outbox().length,
         inbox: { ...now.inbox },
-        peers: now.peers.map(({ deviceId, sessions, waiting, inFlight, lastError }) => ({
+        peers: now.peers.map(({ deviceId, sessions, waiting, inFlight, lastError, withheldSince }) => ({
           deviceId,
           sessions,
           waiting,
           inFlight,
           lastError,
+          /** It answers others, and nothing of it comes here. */
+          withheldSince:
+            withheldSince === undefined ? null : Math.round(clock.now() - (clock.elapsed() - withheldSince)),
         })),
         readers: readers.status().map((reader) => ({ ...reader })),
         refused: { ...now.counts },

@@ -6,27 +6,18 @@
  * Long, because it is one list of checks, each a few lines, in the order in which one failure explains the next.
  */
 import { concat, equal, toHex } from '../../entities/bytes.ts';
-import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
-
 import type { LineState } from '../broker-line.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
 import type { Method } from '../rpc/server.ts';
+import { type Check, failure, fine, wrong } from './check.ts';
+import { brokerConduct, memberChecks, type PeopleCheckPorts } from './member-checks.ts';
 import type { ApiPorts } from './ports.ts';
-
-export interface Check {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly hint: string | null;
-  readonly deviceId?: DeviceId;
-}
 
 /** January 1st, 2024: no clock that is right shows less. */
 const EARLIEST = 1_704_067_200_000;
 /** How far the clocks of one person's devices may be apart. */
 const SKEW = 5 * 60_000;
-const DAY = 86_400_000;
 const CONNECTING = 15_000;
 const ECHO = 5_000;
 /** How long a session that is taken over needs to hear of it. */
@@ -41,28 +32,12 @@ const MARKER_BYTES = 16;
 const NO_ENVELOPE = Uint8Array.of(0);
 
 export interface CheckPorts
-  extends Pick<ApiPorts, 'checkup' | 'clock' | 'keystore' | 'line' | 'online' | 'randomness' | 'self'> {
-  readonly membership: () => {
+  extends PeopleCheckPorts,
+    Pick<ApiPorts, 'checkup' | 'keystore' | 'line' | 'online' | 'randomness'> {
+  readonly membership: () => ReturnType<PeopleCheckPorts['membership']> & {
     readonly log: ReadonlyMap<unknown, { readonly createdAt: number }>;
-    readonly roster: {
-      readonly members: ReadonlySet<DeviceId>;
-      readonly devices: ReadonlyMap<DeviceId, { readonly id: DeviceId; readonly name: string | undefined }>;
-    };
-  };
-  readonly messenger: {
-    status(): {
-      readonly peers: readonly {
-        readonly deviceId: DeviceId;
-        readonly waiting: number;
-        readonly lastHeard: number | undefined;
-      }[];
-    };
   };
 }
-
-const fine = (check: string, detail: string): Check => ({ check, ok: true, detail, hint: null });
-const wrong = (check: string, detail: string, hint: string): Check => ({ check, ok: false, detail, hint });
-const failure = (check: string, { message, hint }: MeshError): Check => wrong(check, message, hint);
 
 /** Tells of each check as it ends; the answer is all of them. */
 export function doctorMethod(ports: CheckPorts): Method {
@@ -89,6 +64,7 @@ export async function* examine(ports: CheckPorts): AsyncGenerator<Check> {
   yield login.ok ? await queueCheck(ports) : offline('offline-queue');
   yield login.ok ? await sizeCheck(ports) : offline('packet-limit');
   yield* memberChecks(ports);
+  yield* brokerConduct(ports);
 }
 
 async function storeCheck({ keystore }: CheckPorts): Promise<Check> {
@@ -292,42 +268,6 @@ async function visit(
     patience.cancel();
     await client.close();
   }
-}
-
-function* memberChecks({ membership, messenger, clock, self }: CheckPorts): Generator<Check> {
-  const { roster } = membership();
-  const peers = new Map(messenger.status().peers.map((peer) => [peer.deviceId, peer]));
-  for (const deviceId of roster.members) {
-    const device = roster.devices.get(deviceId);
-    if (deviceId === self || device === undefined) continue;
-    const peer = peers.get(deviceId);
-    const heard = peer?.lastHeard;
-    const waiting = peer?.waiting ?? 0;
-    const silence = clock.elapsed() - (heard ?? 0);
-    const name = device.name ?? device.id;
-    const seen =
-      heard === undefined
-        ? `${name}: no sign of life since this process was started`
-        : `${name}: last sign of life ${ago(silence)}`;
-    const detail = waiting === 0 ? seen : `${seen}; ${waiting} messages wait for it`;
-    const check =
-      waiting > 0 && silence > DAY
-        ? wrong(
-            'member',
-            detail,
-            'see that it runs and uses the same broker; if it is gone for good, revoke it',
-          )
-        : fine('member', detail);
-    yield { ...check, deviceId };
-  }
-}
-
-function ago(milliseconds: number): string {
-  const minutes = Math.floor(milliseconds / 60_000);
-  if (minutes < 1) return 'less than a minute ago';
-  if (minutes < 120) return `${minutes} minutes ago`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} hours ago` : `${Math.floor(hours / 24)} days ago`;
 }
 
 function probePacket(marker: Uint8Array, length: number): Uint8Array {

@@ -1,4 +1,5 @@
 /** The items of a parcel. */
+import { DEVICE_ID_BYTES } from '../device-id.ts';
 import type { AgreementKey, KeyRefusal } from '../keys.ts';
 import type { Result } from '../result.ts';
 import { type Circle, parseCircle } from '../roster/circle.ts';
@@ -91,6 +92,8 @@ export interface HelloItem {
   readonly heads: readonly HeadMark[];
   /** How many one-time keys of the recipient the sender has left. */
   readonly keysLeft: number;
+  /** When other members last answered the sender: in milliseconds before this was sent, and never too few. */
+  readonly heard: readonly { readonly device: Uint8Array; readonly ago: number }[];
 }
 
 /** One-time keys reserved for the recipient; they replace all that it holds. */
@@ -202,6 +205,7 @@ export function itemFields(item: Item): readonly Value[] {
         sending === null ? null : [sending.stream, sending.low, sending.next],
         item.heads.map((head) => [head.author, head.sequence, head.hash]),
         item.keysLeft,
+        item.heard.map(({ device, ago }) => [device, ago]),
       ];
     }
     case 'keys':
@@ -328,15 +332,16 @@ function readAck(rest: readonly Value[]): Result<AckItem, ItemRefusal> {
 }
 
 function readHello(rest: readonly Value[]): Result<HelloItem, ItemRefusal> {
-  const [nonce, answering, received, sending, heads, keysLeft] = rest;
-  if (rest.length !== 6 || !isBytes(nonce, NONCE_BYTES) || !isCount(keysLeft)) return MALFORMED;
+  const [nonce, answering, received, sending, heads, keysLeft, heardList] = rest;
+  if (rest.length !== 7 || !isBytes(nonce, NONCE_BYTES) || !isCount(keysLeft)) return MALFORMED;
   if (answering !== null && !isBytes(answering, NONCE_BYTES)) return MALFORMED;
   const marks = readHeads(heads);
   if (marks === undefined) return MALFORMED;
   const receivedMark = readReceived(received);
   const sendingMark = readSending(sending);
-  if (receivedMark === undefined || sendingMark === undefined) return MALFORMED;
-  const hello = { kind: 'hello', nonce, heads: marks, keysLeft } as const;
+  const heard = readHeard(heardList);
+  if (receivedMark === undefined || sendingMark === undefined || heard === undefined) return MALFORMED;
+  const hello = { kind: 'hello', nonce, heads: marks, keysLeft, heard } as const;
   return { ok: { ...hello, answering: answering ?? null, received: receivedMark, sending: sendingMark } };
 }
 
@@ -349,6 +354,16 @@ function readHeads(value: Value | undefined): readonly HeadMark[] | undefined {
     marks.push({ author, sequence, hash });
   }
   return marks;
+}
+
+function readHeard(value: Value | undefined): HelloItem['heard'] | undefined {
+  if (!isListOf(value, MAX_ENTRIES, isList)) return undefined;
+  const heard: { device: Uint8Array; ago: number }[] = [];
+  for (const [device, ago, ...more] of value) {
+    if (more.length > 0 || !isBytes(device, DEVICE_ID_BYTES) || !isCount(ago)) return undefined;
+    heard.push({ device, ago });
+  }
+  return heard;
 }
 
 function readReceived(value: Value | undefined): HelloItem['received'] | undefined {

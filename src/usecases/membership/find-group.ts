@@ -20,16 +20,14 @@ export type FoundGroup =
   | { readonly refused: 'group-ambiguous'; readonly candidates: readonly Group[] };
 
 /**
- * By its id, by the first characters of the id, or by its name. An id that is whole means one group; what may be
- * the beginning of one group's id and the name of another is not guessed at: anybody who may make a group could
- * find one whose id begins like somebody else's name.
+ * By its id, by the first characters of the id, or by its name. What may be the beginning of one group's id and the
+ * name of another is not guessed at: whoever may make a group could find one whose id begins like another's name.
+ * A whole id means one group, because none is known by a name that looks like one.
  */
 export function findGroup({ groups }: Pick<Roster, 'groups'>, text: string): FoundGroup {
   const meant = withoutSign(text);
   if (meant === EVERYBODY) return { ok: EVERYBODY };
-  const exact = groups.find((group) => group.id === meant.toLowerCase());
-  if (exact !== undefined) return { ok: exact.id };
-  const start = meant.length >= 5 ? meant.toLowerCase() : undefined;
+  const start = meant.length >= SHORTEST_PREFIX ? meant.toLowerCase() : undefined;
   const name = meant.normalize('NFC');
   const candidates = groups.filter((group) => {
     return shownName(group.name) === name || (start !== undefined && group.id.startsWith(start));
@@ -76,5 +74,5 @@ const withoutSign = (text: string): string => (text.startsWith(GROUP_SIGN) ? tex
 
 function isReserved(name: string): boolean {
   const folded = name.normalize('NFKC').toLowerCase();
-  return folded === EVERYBODY || folded.startsWith(GROUP_SIGN) || parseCircle(folded) !== undefined;
+  return folded.startsWith(GROUP_SIGN) || parseCircle(folded) !== undefined;
 }

@@ -28,6 +28,7 @@ import type { Outbox } from './outbox.ts';
 import { goBackTo, type Peer } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
 import { dropRetired, pairChanged, RESERVE_LOW, type Sealing } from './sealing.ts';
+import type { Vigilance } from './vigilance.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -87,13 +88,14 @@ export interface ContactParts {
   readonly ratchets: Ratchets;
   readonly sealing: Sealing;
   readonly groups: Pick<GroupSending, 'rotateAll'>;
+  readonly vigilance: Vigilance;
   readonly membership: () => Membership;
   /** Made after this, because it greets. */
   readonly gossip: () => Pick<Gossip, 'onHello' | 'isFresh'>;
 }
 
 export function createContact(parts: ContactParts): Contact {
-  const { office, outbox, ratchets, sealing, groups, membership, gossip } = parts;
+  const { office, outbox, ratchets, sealing, groups, vigilance, membership, gossip } = parts;
   const { clock } = office;
   const oldCopy = createOldCopy(office, outbox, ratchets, greet, groups);
 
@@ -125,6 +127,7 @@ export function createContact(parts: ContactParts): Contact {
     const asked = { nonce, by, at, cursorThen: peer.cursor, chainThen: chainOf(peer) };
     peer.contact.asked = [asked, ...peer.contact.asked].slice(0, MAX_ASKED);
     if (by === 'greeting') {
+      vigilance.asked(peer);
       peer.contact.greetedAt = clock.elapsed();
       retryLater(peer);
     }
@@ -133,6 +136,7 @@ export function createContact(parts: ContactParts): Contact {
 
   function heard(peer: Peer): void {
     peer.contact.lastHeard = clock.elapsed();
+    vigilance.heard(peer);
     office.tell({ kind: 'alive', device: peer.id });
   }
 
@@ -216,6 +220,7 @@ export function createContact(parts: ContactParts): Contact {
         peer.contact.cancelRetry?.();
         peer.contact.cancelRetry = undefined;
       }
+      vigilance.disconnected();
     },
 
     onGreeting(peer, greeting) {
@@ -253,6 +258,8 @@ export function createContact(parts: ContactParts): Contact {
         peer.contact.cancelRetry?.();
         peer.contact.cancelRetry = undefined;
         peer.contact.attempts = 0;
+        vigilance.answered(peer, asked.at);
+        vigilance.onHearsay(peer, asked.at, hello.heard);
       }
       settleMarks(peer, hello, asked?.cursorThen);
       watch(peer);
@@ -353,6 +360,7 @@ export function createContact(parts: ContactParts): Contact {
             : { stream: outgoing.id, low: outgoing.through + 1, next: outgoing.next },
         heads: office.heads(),
         keysLeft: peer.theirKeys.length,
+        heard: vigilance.hearsay(),
       };
     },
 
@@ -376,7 +384,8 @@ export function createContact(parts: ContactParts): Contact {
         const through = incoming !== undefined && same(incoming.id, announced.stream) ? incoming.through : 0;
         const missing = announced.next - 1 - through;
         peer.contact.announced = undefined;
-        if (missing > 0) office.report({ what: 'messages-withheld', device: peer.id, count: missing });
+        const since = Math.floor(clock.now() - (clock.elapsed() - announced.since));
+        if (missing > 0) office.report({ what: 'messages-withheld', device: peer.id, count: missing, since });
       }
     },
   };

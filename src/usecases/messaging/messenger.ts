@@ -40,6 +40,7 @@ import { createQuarantine } from './quarantine.ts';
 import { createRatchets } from './ratchets.ts';
 import { createReceiving } from './receive.ts';
 import { createSealing } from './sealing.ts';
+import { createVigilance } from './vigilance.ts';
 
 const MINUTE = 60_000;
 
@@ -66,6 +67,8 @@ export interface Status {
     readonly waiting: number;
     readonly inFlight: number;
     readonly lastHeard: number | undefined;
+    /** Since when it has answered others and not this device, in the time of this run. */
+    readonly withheldSince: number | undefined;
     readonly lastError: string | null;
   }[];
   readonly inbox: { readonly batches: number; readonly bytes: number };
@@ -205,8 +208,10 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
   const groupReading = createGroupReading(office);
   const outbox = createOutbox(office, groupSending);
   const inbox = createInbox(office);
+  const vigilance = createVigilance(office);
   const contact: Contact = createContact({
     office,
+    vigilance,
     outbox,
     ratchets,
     sealing,
@@ -244,6 +249,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     ratchets,
     contact,
     quarantine,
+    vigilance,
     gossip,
     farewell,
     onPairing: inviting.packet,
@@ -295,6 +301,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
       outbox.expire(runningTime());
       groupReading.sweep();
       contact.checkWithheld();
+      vigilance.look();
       contact.breakSilence();
       if (hasRoom()) contact.roomAgain();
       Promise.all([inbox.sweep(), ended.forget()]).then(keepHouse, fatal);
@@ -356,6 +363,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
         waiting: peer.pending.filter((addressee) => !addressee.over).length,
         inFlight: peer.inFlight.length,
         lastHeard: peer.contact.lastHeard,
+        withheldSince: peer.vigil.withheldSince,
         lastError: peer.lastError,
       })),
       inbox: inbox.stats(),

@@ -63,6 +63,8 @@ export interface Incident {
     | 'peer-rolled-back'
     | 'messages-lost'
     | 'messages-withheld'
+    | 'peer-withheld'
+    | 'packets-replayed'
     | 'packet-quarantined'
     | 'batch-quarantined'
     | 'inbox-full'
@@ -72,6 +74,8 @@ export interface Incident {
     | 'forked';
   readonly device: DeviceId | null;
   readonly count: number;
+  /** By this device's clock, where it lasted some time before it was noticed. */
+  readonly since?: number;
 }
 
 export type News =

@@ -32,10 +32,13 @@ import type { Office } from './office.ts';
 import { type Peer, spendSignatureCheck } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
 import { CONTENT_NONCE, dropRetired, envelopeKeys, pairChanged } from './sealing.ts';
+import { isOldReplay } from './vigilance.ts';
 
 export type OpeningRefusal =
   /** Seen before: dropped without a thought. */
   | 'replayed'
+  /** Likewise, and the broker had handed it over so long ago that it knows. */
+  | 'replayed-late'
   /** The session is not held here. */
   | 'session-unknown'
   | 'session-retired'
@@ -126,7 +129,9 @@ function openSealed(
   }
   const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered);
   if (!equal(mac, envelope.mac)) return { refused: 'mac-wrong' };
-  if (hasSeen(session.seen, envelope.counter)) return { refused: 'replayed' };
+  if (hasSeen(session.seen, envelope.counter)) {
+    return { refused: isOldReplay(peer, session.id, envelope.counter) ? 'replayed-late' : 'replayed' };
+  }
   const counted = { ...session, seen: markSeen(session.seen, envelope.counter) };
   peer.sessions = updateSession(peer.sessions, counted, false);
   pairChanged(office, peer);

@@ -14,6 +14,7 @@ import type { BatchItem, Need } from '../../entities/wire/items.ts';
 import type { PairRecord } from '../ports/records.ts';
 import type { Beside } from './group-reading.ts';
 import type { Addressee } from './lot.ts';
+import { newVigil, type Vigil } from './vigilance.ts';
 
 export interface Peer {
   readonly id: DeviceId;
@@ -61,6 +62,7 @@ export interface Peer {
   readonly due: Due;
   readonly contact: Contact;
   readonly gossip: PeerGossip;
+  readonly vigil: Vigil;
   readonly budget: { tokens: number; filledAt: number };
   /** It has no room for more; nothing is sent until it says otherwise. */
   full: boolean;
@@ -197,6 +199,7 @@ export function newPeer(
       announced: undefined,
     },
     gossip: { queue: new Set(), digest: undefined, askNotBefore: 0, asks: 0, asked: '', told: false },
+    vigil: newVigil(),
     budget: { tokens: SIGNATURE_BURST, filledAt: 0 },
     full: false,
     toldFull: false,

@@ -18,6 +18,7 @@ import type { Peer } from './peer.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Ratchets } from './ratchets.ts';
 import { dropRetired, packetNonce, pairChanged } from './sealing.ts';
+import type { Vigilance } from './vigilance.ts';
 
 const MAX_QUEUED = 4096;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
@@ -39,13 +40,14 @@ export interface ReceivingParts {
   readonly ratchets: Ratchets;
   readonly contact: Contact;
   readonly quarantine: Quarantine;
+  readonly vigilance: Pick<Vigilance, 'onReplay'>;
   readonly gossip: Pick<Gossip, 'onEntries' | 'onWanted' | 'onDigest'>;
   readonly farewell: Pick<Farewell, 'onStranger' | 'onNotice'>;
   readonly onPairing: (envelope: PairingEnvelope, covered: Uint8Array) => void;
 }
 
 export function createReceiving(parts: ReceivingParts): Receiving {
-  const { office, outbox, intake, ratchets, contact, quarantine, gossip, farewell, onPairing } = parts;
+  const { office, outbox, intake, ratchets, contact, quarantine, vigilance, gossip, farewell } = parts;
   const queue: Uint8Array[] = [];
   let head = 0;
   let queuedBytes = 0;
@@ -89,7 +91,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     if ('refused' in decoded) return office.count(decoded.refused);
     const { envelope, covered } = decoded.ok;
     // From somebody who is to become a peer, or is not to.
-    if (envelope.kind === 'pairing') return onPairing(envelope, covered);
+    if (envelope.kind === 'pairing') return parts.onPairing(envelope, covered);
     const peer = office.peers.get(envelope.from);
     if (peer === undefined) return farewell.onStranger(envelope.from);
     if (envelope.kind === 'sealed' || envelope.kind === 'initial')
@@ -122,6 +124,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     });
     if ('refused' in parcel) {
       office.count(parcel.refused);
+      if (parcel.refused === 'replayed-late') vigilance.onReplay(peer);
       if (parcel.refused === 'undecryptable') contact.onWedged(peer);
       // A tag that was never heard of may be anybody's junk, and is not worth a step.
       if (parcel.refused === 'session-retired') contact.onStray(peer);

@@ -219,6 +219,8 @@ export interface IncidentRecord {
   readonly what: string;
   readonly device: string | null;
   readonly count: number;
+  /** When it began, where it lasted some time. */
+  readonly since?: number;
 }
 
 export interface InviteRecord {

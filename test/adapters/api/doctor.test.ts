@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { type Check, type CheckPorts, examine } from '../../../src/adapters/api/doctor.ts';
+import type { Check } from '../../../src/adapters/api/check.ts';
+import { type CheckPorts, examine } from '../../../src/adapters/api/doctor.ts';
 import { type BrokerLine, createBrokerLine } from '../../../src/adapters/broker-line.ts';
 import { MemoryBroker } from '../../../src/adapters/memory/memory-transport.ts';
 import { MeshError } from '../../../src/entities/errors.ts';
+import type { IncidentRecord } from '../../../src/usecases/ports/records.ts';
 import { realClock, realRandomness } from '../../brokers/loopback.ts';
 import { device } from '../../contracts/transport.ts';
 
@@ -17,6 +19,8 @@ interface Situation {
   readonly elapsed?: number;
   readonly lastHeard?: number;
   readonly waiting?: number;
+  readonly withheldSince?: number;
+  readonly incidents?: readonly IncidentRecord[];
   readonly files?: MeshError;
   /** A second client takes the place of the first, and the check is not told of it before. */
   readonly takesOver?: boolean;
@@ -28,6 +32,8 @@ async function checksIn({
   elapsed = 0,
   lastHeard,
   waiting = 0,
+  withheldSince,
+  incidents = [],
   files,
   takesOver = false,
 }: Situation) {
@@ -62,7 +68,9 @@ async function checksIn({
       log: new Map([['entry', { createdAt: signedAt }]]),
       roster: { members: new Set([SELF, PHONE]), devices: new Map([[PHONE, { id: PHONE, name: 'phone' }]]) },
     }),
-    messenger: { status: () => ({ peers: [{ deviceId: PHONE, waiting, lastHeard }] }) },
+    messenger: {
+      status: () => ({ peers: [{ deviceId: PHONE, waiting, lastHeard, withheldSince }], incidents }),
+    },
   };
   const checks: Check[] = [];
   for await (const check of examine(ports)) checks.push(check);
@@ -94,7 +102,35 @@ test.each([
 ])('a member that %s', async (_, situation, expected) => {
   const { failed, checks } = await checksIn(situation);
   expect(failed).toEqual(expected);
-  expect(checks.at(-1)).toMatchObject({ check: 'member', deviceId: PHONE });
+  expect(checks.find(({ check }) => check === 'member')).toMatchObject({ deviceId: PHONE });
+});
+
+test('a member that answers others and not this device is told of with how long that lasts', async () => {
+  const { failed, checks } = await checksIn({ elapsed: 3 * DAY, withheldSince: DAY / 2 });
+  expect(failed).toEqual(['member']);
+  const detail =
+    'phone: no sign of life since this process was started; it answers others, and nothing of it has come here for 2 days';
+  expect(checks.find(({ check }) => check === 'member')).toMatchObject({ deviceId: PHONE, detail });
+});
+
+test('what the broker did in the last week is told with device and interval, and nothing older', async () => {
+  const since = NOON - 3 * DAY;
+  const incidents = [
+    { what: 'packets-replayed', device: PHONE, count: 4, at: NOON - 8 * DAY },
+    { what: 'inbox-full', device: PHONE, count: 1, at: NOON },
+    { what: 'packets-replayed', device: PHONE, count: 4, at: NOON - DAY, since },
+  ];
+  const { failed, checks } = await checksIn({ incidents });
+  expect(failed).toEqual(['conduct']);
+  expect(checks.filter(({ check }) => check === 'conduct')).toMatchObject([
+    {
+      deviceId: PHONE,
+      detail:
+        'phone, 2026-05-29 12:00 to 2026-05-31 12:00: packets of it came again that the broker had delivered before (4)',
+    },
+  ]);
+  const { checks: clean } = await checksIn({});
+  expect(clean.filter(({ check }) => check === 'conduct')).toMatchObject([{ ok: true }]);
 });
 
 test('files that are open to others are told of with what to do', async () => {

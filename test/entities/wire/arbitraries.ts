@@ -163,6 +163,7 @@ export const anyItem: Arbitrary<Item> = fc.oneof(
     ),
     heads: fc.array(fc.record({ author: upTo(64), sequence: count(), hash: bytes(32) }), { maxLength: 5 }),
     keysLeft: count(),
+    heard: fc.array(fc.record({ device: bytes(20), ago: count() }), { maxLength: 5 }),
   }),
   fc.record({ kind: fc.constant('keys' as const), keys }),
   fc.record({ kind: fc.constant('entries' as const), entries: fc.array(upTo(50), { maxLength: 5 }) }),

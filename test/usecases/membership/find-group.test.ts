@@ -72,10 +72,24 @@ describe('what is shown of a group', () => {
     const group = make(seat, 'phones');
     const first = seat.write({ kind: 'group-rename', group, name: phone.name, replaces: [] });
     seat.write({ kind: 'group-rename', group, name: 'handsets' as DeviceName, replaces: [first.hash] });
+    const other = make(seat, 'pads');
+    seat.write({ kind: 'group-rename', group: other, name: 'tablets' as DeviceName, replaces: [first.hash] });
     seat.write({ kind: 'group-delete', group });
     expect(groupTitle(seat.membership, group)).toBe('handsets');
     expect(groupTitle(seat.membership, first.hash)).toBe(first.hash);
     expect(groupTitle(seat.membership, 'f'.repeat(64) as GroupId)).toBe('f'.repeat(64));
+  });
+
+  it('is not what somebody called it who was not to be trusted', () => {
+    const seat = laptop();
+    const mobile = seat.invite(phone);
+    const group = make(seat, 'phones');
+    mobile.receive([...seat.membership.log.values()]);
+    seat.receive([mobile.write({ kind: 'group-rename', group, name: 'mine' as DeviceName, replaces: [] })]);
+    seat.write({ kind: 'group-delete', group });
+    expect(groupTitle(seat.membership, group)).toBe('mine');
+    seat.write({ kind: 'revoke', target: phone.id, cut: null, reason: 'lost' });
+    expect(groupTitle(seat.membership, group)).toBe('phones');
   });
 
   it.each(['all', 'ALL', '@phones', 'f'.repeat(64)])('is the id where it is called %j', (name) => {
