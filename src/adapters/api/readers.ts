@@ -202,7 +202,8 @@ class Reader {
     const { from, thread, group } = this.#parts.filters;
     const wanted =
       (from === undefined || message.from === from) &&
-      (thread === undefined || message.thread === thread);
+      (thread === undefined || message.thread === thread) &&
+      (group === undefined || message.group === group);
     const last = this.#ahead.at(-1);
     if (!wanted) {
       // Passed together with the one before it.

@@ -7,7 +7,7 @@
  *     lock      the process that has it open, as long as it does
  *     socket    where that process is talked to (drivers/node/local-socket.ts)
  *     creating  there while a store is being made, so that a half-made one is known for what it is
- *     *.new, db.before, db.failed    left-overs of an interruption
+ *     *.new, lock.PID, lock.PID.stale, db.before, db.failed    left-overs of an interruption
  *
  * All of it is the person's alone: 0700 and 0600, owned by the user, no symbolic links.
  */
@@ -18,7 +18,8 @@ import { errorCode, writeFailure } from './durable-file.ts';
 
 const OTHERS = 0o077;
 /** What a home holds, as above. */
-const OURS = /^(?:header|anchor|lock|creating|socket|db(?:\.before|\.failed)?|.*\.new)$/;
+const OURS =
+  /^(?:header|anchor|lock(?:\.\d+(?:\.stale)?)?|creating|socket|db(?:\.before|\.failed)?|.*\.new)$/;
 
 export interface Home {
   readonly path: string;

@@ -5,7 +5,12 @@
 import { toHex } from '../../entities/bytes.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
 import { decodeEnvelope, type Opened, type PairingEnvelope } from '../../entities/wire/envelope.ts';
-import type { AckItem, Item } from '../../entities/wire/items.ts';
+import {
+  type AckItem,
+  type GroupWantedItem,
+  type Item,
+  MAX_GROUP_RECORDS,
+} from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Farewell } from './farewell.ts';
 import type { Gossip } from './gossip.ts';
@@ -170,13 +175,21 @@ export function createReceiving(parts: ReceivingParts): Receiving {
       case 'group-keys':
         return intake.onGroupKeys(peer, item);
       case 'group-wanted':
-        for (const session of item.sessions) peer.due.groupAsked.set(toHex(session), session);
-        return office.cycle.wake();
+        return noteAsked(peer, item);
       case 'group-denied':
         return intake.onGroupDenied(peer, item);
       case 'unknown':
         return office.count('item-unknown');
     }
+  }
+
+  /** No more than one item can answer; whoever asks for more than that asks again. */
+  function noteAsked(peer: Peer, { sessions }: GroupWantedItem): void {
+    const { groupAsked } = peer.due;
+    for (const session of sessions) {
+      if (groupAsked.size < MAX_GROUP_RECORDS) groupAsked.set(toHex(session), session);
+    }
+    office.cycle.wake();
   }
 
   function takeAck(peer: Peer, ack: AckItem): void {

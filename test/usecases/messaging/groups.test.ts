@@ -474,6 +474,21 @@ describe('a device that lacks a key', () => {
   });
 });
 
+describe('a member that asks for more keys than an answer can hold', () => {
+  it('is answered as far as that goes, and everything else goes on', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    const sessions = (): Uint8Array[] => Array.from({ length: 50 }, () => rig.seeded.bytes(32));
+    rig.phone.engine.instead = withItems((items) => [...items, [8, sessions()], [8, sessions()]]);
+    await rig.send(rig.phone, rig.laptop, 'tell me all');
+    await rig.pass(5 * SECOND);
+    expect(rig.phone.count('group-key-unknown-session')).toBeGreaterThanOrEqual(64);
+    expect(rig.phone.count('item-malformed')).toBe(0);
+    await rig.send(rig.laptop, EVERYBODY, 'no');
+    await rig.pass(5 * SECOND);
+    expect(await rig.payloads(rig.phone)).toEqual(['no']);
+  });
+});
+
 describe('a member that lies about groups', () => {
   /** Changes the batches that a device sends. */
   const changingRecords = (change: (records: readonly Value[]) => readonly Value[]) =>

@@ -1,5 +1,6 @@
 /** A broker that holds back, or serves again, what it should not: told to the person with the device and the time. */
 import { describe, expect, it } from 'vitest';
+import type { Packet } from './post.ts';
 import { DAY, HOUR, MINUTE, Rig, SECOND } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
 
@@ -56,18 +57,38 @@ describe('a broker that holds back all that passes between two devices', () => {
     for (const device of rig.devices) expect(told(device, 'peer-withheld'), device.name).toEqual([]);
   });
 
-  it('is not suspected by a device that was off itself, nor because of answers that come late', async () => {
+  it('is not suspected by a device that was away itself, and whose queue the broker has forgotten', async () => {
     const rig = await Rig.met({ devices: 3 });
     await rig.pass(HOUR);
     await rig.stop(rig.phone);
-    await rig.pass(DAY);
+    await rig.pass(DAY + HOUR);
     rig.post.disconnect(rig.laptop.id);
     await rig.pass(DAY);
     await rig.start(rig.phone);
     await rig.pass(HOUR);
     await rig.stop(rig.phone);
-    rig.post.connect(rig.laptop.id, true);
+    rig.post.forget(rig.laptop.id);
+    rig.post.connect(rig.laptop.id, false);
     await rig.pass(3 * DAY);
+    expect(told(rig.laptop, 'peer-withheld')).toEqual([]);
+  });
+
+  it('is not suspected because of an answer that comes late', async () => {
+    const rig = await Rig.met({ devices: 3 });
+    await rig.pass(HOUR);
+    await rig.stop(rig.phone);
+    const late: Packet[] = [];
+    rig.post.fate = (packet) => {
+      if (packet.from !== rig.pi.id || packet.to !== rig.laptop.id) return 'deliver';
+      late.push(packet);
+      return 'drop';
+    };
+    rig.post.disconnect(rig.laptop.id);
+    rig.post.connect(rig.laptop.id, true);
+    await rig.pass(3 * HOUR);
+    rig.post.fate = () => 'deliver';
+    for (const packet of late) rig.post.enqueue(packet);
+    await rig.pass(MINUTE);
     expect(told(rig.laptop, 'peer-withheld')).toEqual([]);
   });
 });
@@ -102,7 +123,7 @@ describe('a broker that hands out again what it had handed out long before', () 
     await rig.pass(HOUR);
     const before = rig.post.log.length;
     await rig.send(rig.laptop, rig.phone, 'one');
-    await rig.pass(SECOND);
+    await rig.pass(3 * MINUTE);
     rig.post.disconnect(rig.phone.id);
     await rig.pass(HOUR);
     rig.post.connect(rig.phone.id, true);
