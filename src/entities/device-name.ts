@@ -19,7 +19,11 @@ const DECEPTIVE =
 export function parseDeviceName(text: string): Result<DeviceName, NameRefusal> {
   if (text.length === 0) return { refused: 'name-empty' };
   if (!isWellFormed(text)) return { refused: 'name-unprintable' };
-  if ([...text].length > NAME_MAX_CHARACTERS) return { refused: 'name-too-long' };
-  if (DECEPTIVE.test(text) || /^ | $| {2}|^\p{M}/u.test(text)) return { refused: 'name-unprintable' };
-  return { ok: text.normalize('NFC') as DeviceName };
+  // Composing makes some characters two or three. What is returned has to be a name itself.
+  const name = text.normalize('NFC');
+  if (Math.max([...text].length, [...name].length) > NAME_MAX_CHARACTERS) return { refused: 'name-too-long' };
+  if (isDeceptive(text) || isDeceptive(name)) return { refused: 'name-unprintable' };
+  return { ok: name as DeviceName };
 }
+
+const isDeceptive = (text: string): boolean => DECEPTIVE.test(text) || /^ | $| {2}|^\p{M}/u.test(text);

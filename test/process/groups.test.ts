@@ -1,7 +1,11 @@
 /** Groups: the whole program, as scripts use it, on three devices of one mesh. */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { eventually, freePort } from '../brokers/loopback.ts';
+import type { Channel } from '../../src/adapters/rpc/channel.ts';
+import { createRpcServer, type MethodTable } from '../../src/adapters/rpc/server.ts';
+import { serveSocket } from '../../src/drivers/node/local-socket.ts';
+import { eventually, freePort, realClock } from '../brokers/loopback.ts';
 import { temporaryDirectory } from '../support/home.ts';
 import { type MeshDevice, makeMesh } from './make-mesh.ts';
 import { as, compile, type Ended, type Event, type MeshProcess, mesh, up } from './mesh-process.ts';
@@ -93,6 +97,9 @@ describe('a group', () => {
     expect([outside.status, addressees(outside)]).toEqual([0, ids(laptop, phone)]);
     const all = await send(laptop, 'all', 'to everybody');
     expect([all.status, addressees(all)]).toEqual([0, ids(phone, pi)]);
+
+    const sent = (await mesh(['outbox', '--all', ...as(laptop)])).events;
+    expect(sent.map((one) => one.group).filter((one) => one === 'phones')).toEqual(['phones']);
 
     const atPhone = await heard(phone, '--group', 'phones', '--count', '2');
     expect(texts(atPhone)).toEqual(['from inside', 'from outside']);
@@ -272,4 +279,35 @@ it('"all" is everybody, though a device and its person call it so', async () => 
   expect(addressees(await send(laptop, 'all', 'x'))).toEqual(ids(phone, pi));
   expect(addressees(await send(laptop, '@all', 'x'))).toEqual(ids(phone, pi));
   expect(addressees(await send(laptop, phone.deviceId, 'x'))).toEqual(ids(phone));
+});
+
+it('a call whose connection ended without an answer is made once more, and says so', async () => {
+  const home = join(base, 'elsewhere');
+  await mkdir(home, { mode: 0o700 });
+  const asked: unknown[] = [];
+  const channels: Channel[] = [];
+  const answer = { group: 'mine', groupId: 'f'.repeat(64), members: [], keys: {} };
+  const methods: MethodTable = {
+    hello: async () => ({ api: 1, freshId: '0'.repeat(32) }),
+    devices: async () => [],
+    async 'group.create'(params) {
+      asked.push(params);
+      if (asked.length === 1) for (const channel of channels) channel.destroy();
+      return answer;
+    },
+  };
+  const server = createRpcServer({ methods, clock: realClock, bug: () => undefined });
+  const local = await serveSocket(home, (channel) => {
+    channels.push(channel);
+    server.accept(channel);
+  });
+  try {
+    const { status, events } = await mesh(['group', 'create', 'mine', '--json', '--home', home]);
+    expect([status, events]).toEqual([0, [answer]]);
+    const params = { name: 'mine', devices: [] };
+    expect(asked).toEqual([params, { ...params, again: true }]);
+  } finally {
+    await local.close();
+    for (const channel of channels) channel.destroy();
+  }
 });

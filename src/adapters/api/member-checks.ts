@@ -77,7 +77,7 @@ export function* brokerConduct({ messenger, membership, clock }: PeopleCheckPort
     if (words === undefined || device === null || now - at > CONDUCT_SHOWN) continue;
     found = true;
     const name = membership().roster.devices.get(device as DeviceId)?.name ?? device;
-    const time = since === undefined ? day(at) : `${day(since)} to ${day(at)}`;
+    const time = since === undefined ? ago(now - at) : `from ${ago(now - since)} to ${ago(now - at)}`;
     const check = wrong(
       'conduct',
       `${name}, ${time}: ${words}${count > 1 ? ` (${count})` : ''}`,
@@ -87,10 +87,6 @@ export function* brokerConduct({ messenger, membership, clock }: PeopleCheckPort
   }
   if (!found)
     yield fine('conduct', 'the broker has not been seen to hold anything back or to serve it again');
-}
-
-function day(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().slice(0, 16).replace('T', ' ');
 }
 
 function ago(milliseconds: number): string {

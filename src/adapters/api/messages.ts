@@ -7,7 +7,7 @@ import { type Circle, EVERYBODY } from '../../entities/roster/circle.ts';
 import { utf8 } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
-import { GROUP_SIGN } from '../../usecases/membership/find-group.ts';
+import { GROUP_SIGN, groupTitle } from '../../usecases/membership/find-group.ts';
 import type { Receipt, SendRefusal } from '../../usecases/messaging/messenger.ts';
 import type { Delivery } from '../../usecases/messaging/outbox.ts';
 import type { Json, JsonObject } from '../rpc/protocol.ts';
@@ -167,7 +167,7 @@ export function cancelMethod({ messenger, hash }: ApiPorts): Method {
   };
 }
 
-export function outboxMethod({ messenger, line }: ApiPorts): Method {
+export function outboxMethod({ messenger, membership, line }: ApiPorts): Method {
   return async (params) => {
     const { peers, fresh } = messenger.status();
     const errors = new Map(peers.map((peer) => [peer.deviceId, peer.lastError]));
@@ -187,6 +187,7 @@ export function outboxMethod({ messenger, line }: ApiPorts): Method {
       const { id, to } = describe(receipt);
       return {
         id,
+        group: receipt.group === null ? null : groupTitle(membership(), receipt.group),
         to: to.map((one, index) => ({ ...one, ...each[index] })),
         sentAt: receipt.sentAt,
         attempts: Math.max(0, ...each.map(({ attempts }) => attempts)),

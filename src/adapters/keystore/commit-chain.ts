@@ -42,12 +42,17 @@ export function decodeCommit(bytes: Uint8Array): CommitRecord {
   const kinds: string[] = [];
   for (let count = from.uint(); count > 0; count--) kinds.push(from.text());
   const changes: DirectoryChange[] = [];
+  /** Kinds stand in the order in which the changes first name them. */
+  let named = 0;
   for (let count = from.uint(); count > 0; count--) {
     const tag = from.uint();
-    const kind = kinds[Math.floor(tag / 2)];
-    if (kind === undefined) throw new Undecodable();
+    const index = Math.floor(tag / 2);
+    const kind = kinds[index];
+    if (kind === undefined || index > named) throw new Undecodable();
+    if (index === named) named++;
     changes.push({ kind, key: from.text(), removed: tag % 2 === 1 });
   }
+  if (named !== kinds.length || new Set(kinds).size !== kinds.length) throw new Undecodable();
   from.end();
   return { previous, changes };
 }

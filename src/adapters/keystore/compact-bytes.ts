@@ -67,7 +67,11 @@ export class ByteReader {
       const byte = this.#bytes[this.#at++];
       if (byte === undefined) throw new Undecodable();
       value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
+      if (byte < 0x80) {
+        // A number has one encoding, and it is one that a writer can be given.
+        if ((byte === 0 && i > 0) || !Number.isSafeInteger(value)) throw new Undecodable();
+        return value;
+      }
       scale *= 0x80;
     }
     throw new Undecodable();

@@ -105,6 +105,8 @@ export class Directory {
     for (let count = from.uint(); count > 0; count--) {
       const start = from.uint();
       const schema = from.uint();
+      // They are searched by halving.
+      if (start <= (directory.#spans.at(-1)?.from ?? -1)) throw new Undecodable();
       directory.#spans.push({ from: start, epoch: { schema, id: from.raw(EPOCH_ID_BYTES) } });
     }
     const first = directory.#spans[0];
@@ -114,9 +116,10 @@ export class Directory {
       for (let count = from.uint(); count > 0; count--) {
         const key = from.text();
         const number = from.uint();
-        if (first === undefined || number < first.from) throw new Undecodable();
+        if (first === undefined || number < first.from || keys.has(key)) throw new Undecodable();
         keys.set(key, number);
       }
+      if (keys.size === 0 || directory.#kinds.has(kind)) throw new Undecodable();
       directory.#kinds.set(kind, keys);
     }
     return directory;

@@ -28,7 +28,7 @@ interface Established {
 
 type Attempt = Established | HelloFailure;
 
-/** This many in a row are not an accident. */
+/** This many in a row, for each URL, are not an accident: a cluster that elects hangs up on everybody for a while. */
 const SHORT_LIVES = 3;
 
 export class MqttTransport implements Transport {
@@ -43,6 +43,10 @@ export class MqttTransport implements Transport {
   #subscriptionInDoubt = false;
   #failuresInARow = 0;
   #shortLivesInARow = 0;
+  /** Where the next round begins: behind a server that has just hung up on us. */
+  #first = 0;
+  /** Whole rounds over all URLs without a connection, since there was one. */
+  #roundsInVain = 0;
   #told: ErrorCode | undefined;
   readonly #discarded = { retained: 0, foreign: 0, oversized: 0 };
 
@@ -116,8 +120,10 @@ export class MqttTransport implements Transport {
     const lived = clock.elapsed() - since;
     if (lived >= this.#plan.limits.stable) this.#failuresInARow = 0;
     const cutShort = error.code === 'broker-lost' && lived < this.#plan.limits.shortLived;
+    const { urls } = this.#plan;
     this.#shortLivesInARow = cutShort ? this.#shortLivesInARow + 1 : 0;
-    if (this.#shortLivesInARow < SHORT_LIVES) return error;
+    this.#first = cutShort ? (urls.indexOf(url) + 1) % urls.length : 0;
+    if (this.#shortLivesInARow < SHORT_LIVES * urls.length) return error;
     // MQTT 3.1.1 has no word for "taken over", and none for "you must not": the broker just hangs up.
     this.#shortLivesInARow = 0;
     return new MeshError('broker-keeps-closing', { broker: url.name }, error);
@@ -126,21 +132,29 @@ export class MqttTransport implements Transport {
   /** One round over all URLs. Of several failures the one is told that a person can do something about. */
   async #tryAll(): Promise<Attempt> {
     let worst: HelloFailure | undefined;
-    for (const url of this.#plan.urls) {
-      const attempt = await this.#tryOne(url);
+    const { urls, limits } = this.#plan;
+    // A server of a cluster that has lost the others takes calls and says nothing. Who has just been connected asks
+    // the next one soon; who finds that none is quick, waits for each as long as for a single one.
+    const patience = urls.length > 1 && this.#roundsInVain === 0 ? limits.versionAnswer : limits.connect;
+    for (const url of [...urls.slice(this.#first), ...urls.slice(0, this.#first)]) {
+      const attempt = await this.#tryOne(url, patience);
+      if ('connection' in attempt) this.#roundsInVain = 0;
       if ('connection' in attempt || this.#closed) return attempt;
       if (worst === undefined || (isPermanent(attempt.error) && !isPermanent(worst.error))) worst = attempt;
     }
     if (worst === undefined) throw new Error('a plan without URLs');
+    this.#roundsInVain += 1;
+    // Who evicts us goes on listening; here nobody did.
+    this.#shortLivesInARow = 0;
     return worst;
   }
 
   /** MQTT 5 first, unless this broker is known not to speak it. */
-  async #tryOne(url: BrokerUrl): Promise<Attempt> {
+  async #tryOne(url: BrokerUrl, patience: number): Promise<Attempt> {
     const { versions } = this.#platform;
     const key = url.name + url.path;
     const known = versions.get(key);
-    const first = await this.#try(url, known ?? 5, known === undefined);
+    const first = await this.#try(url, known ?? 5, patience, known === undefined);
     if ('connection' in first) {
       versions.set(key, first.connection.version);
       return first;
@@ -153,20 +167,20 @@ export class MqttTransport implements Transport {
     }
     // Who once spoke MQTT 5 and hangs up now is restarting, not of another version, unless it says so.
     if (known === 5 && first.error.code !== 'broker-no-common-version') return first;
-    const second = await this.#try(url, 4, false);
+    const second = await this.#try(url, 4, patience, false);
     if ('connection' in second) versions.set(key, 4);
     return second;
   }
 
-  async #try(url: BrokerUrl, version: ProtocolVersion, isGuess: boolean): Promise<Attempt> {
+  async #try(url: BrokerUrl, version: ProtocolVersion, patience: number, isGuess: boolean): Promise<Attempt> {
     const { clock } = this.#platform;
     const { limits } = this.#plan;
-    const deadline = clock.elapsed() + limits.connect;
+    const deadline = clock.elapsed() + patience;
     const attempt = new AbortController();
     const stop = (): void => attempt.abort(this.#stop.signal.reason);
     this.#stop.signal.addEventListener('abort', stop, { once: true });
     if (this.#closed) stop();
-    const late = clock.after(limits.connect, () => {
+    const late = clock.after(patience, () => {
       attempt.abort(new MeshError('broker-unreachable', { broker: url.name, detail: 'no answer in time' }));
     });
     let connection: Connection | undefined;

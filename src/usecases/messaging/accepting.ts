@@ -73,6 +73,7 @@ export function createAccepting(
   function receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt {
     return {
       id,
+      group: addressees[0]?.message.group ?? null,
       to: addressees.map((addressee) => ({
         deviceId: addressee.device,
         state: stateOf(addressee, peers.get(addressee.device)?.outgoing?.published ?? 0),

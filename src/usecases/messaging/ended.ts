@@ -2,6 +2,7 @@
 import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { same } from '../../entities/outgoing-stream.ts';
+import type { Circle } from '../../entities/roster/circle.ts';
 import type { MessageRecord } from '../ports/records.ts';
 import type { Office } from './office.ts';
 import type { Receipt } from './outbox.ts';
@@ -96,9 +97,10 @@ function fieldsOf(key: string): readonly [lot: number, endedAt: number] {
   return [lot, endedAt];
 }
 
-function receiptOf({ id, to }: MessageRecord): Receipt {
+function receiptOf({ id, group, to }: MessageRecord): Receipt {
   return {
     id,
+    group: group as Circle | null,
     to: to.map(({ device, end, mayHaveArrived, reason, attempts = 0 }) => {
       return { deviceId: device as DeviceId, state: end ?? 'delivered', mayHaveArrived, reason, attempts };
     }),

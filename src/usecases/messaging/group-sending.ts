@@ -22,6 +22,7 @@ import {
 } from '../../entities/group-session.ts';
 import { type Circle, circleMembers } from '../../entities/roster/circle.ts';
 import type { Roster } from '../../entities/roster/roster.ts';
+import type { Secret } from '../../entities/secret.ts';
 import { encodeGroupText } from '../../entities/wire/group-text.ts';
 import type { GroupDenial, GroupKey } from '../../entities/wire/items.ts';
 import { SALT_BYTES } from '../../entities/wire/parcel.ts';
@@ -74,6 +75,8 @@ interface Pen {
   /** Reads from the first message on: others' keys are made from it. */
   reader: InboundGroupSession | undefined;
   readonly readerPickle: Pickle;
+  /** The key that it last gave: most get theirs from the same message on, one after the other. */
+  exported: { readonly index: number; readonly key: Secret } | undefined;
   /** How many ciphertexts of it are here. */
   sealed: number;
 }
@@ -83,6 +86,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
   const pens = new Map<GroupSessionId, Pen>();
   /** Those in which the next message goes. */
   const current = new Map<Circle, Pen>();
+  const contexts = new Map<Circle, Uint8Array>();
   /** By message id, the oldest first. */
   const sealed = new Map<string, ForCircle>();
   let bytesSealed = 0;
@@ -97,6 +101,15 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
     const made = new Set(circleMembers(now, circle));
     made.delete(office.self.id);
     known.circles.set(circle, made);
+    return made;
+  }
+
+  /** Computed once, for it stands in every text for the circle. */
+  function contextOf(circle: Circle): Uint8Array {
+    const found = contexts.get(circle);
+    if (found !== undefined) return found;
+    const made = groupContext(hash, office.mesh, office.self.id, circle);
+    contexts.set(circle, made);
     return made;
   }
 
@@ -141,6 +154,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
       pickle: undefined,
       reader: reader.ok,
       readerPickle: reader.ok.pickle(pickleKey),
+      exported: undefined,
       sealed: 0,
     };
     pens.set(name, pen);
@@ -168,6 +182,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
     pen.reader?.dispose();
     pen.live = undefined;
     pen.reader = undefined;
+    pen.exported = undefined;
     changed(pen);
   }
 
@@ -193,7 +208,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
     const pen = penFor(circle);
     const session = live(pen);
     const { id, sentAt, type, thread } = message;
-    const context = groupContext(hash, office.mesh, office.self.id, circle);
+    const context = contextOf(circle);
     const text = encodeGroupText(randomness(SALT_BYTES), { context, id, sentAt, type, thread, payload });
     const index = session.nextIndex;
     const ciphertext = session.encrypt(text);
@@ -214,9 +229,12 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
 
   function keyFrom(pen: Pen, index: number): GroupKey {
     pen.reader ??= engine.restoreInboundGroupSession(pen.readerPickle, pickleKey);
-    const key = pen.reader.exportFrom(index);
-    if (key === undefined) throw new Error('a group session begins later than its own first message');
-    return { circle: pen.session.circle, session: pen.id, key: key.expose() };
+    if (pen.exported?.index !== index) {
+      const key = pen.reader.exportFrom(index);
+      if (key === undefined) throw new Error('a group session begins later than its own first message');
+      pen.exported = { index, key };
+    }
+    return { circle: pen.session.circle, session: pen.id, key: pen.exported.key.expose() };
   }
 
   return {
@@ -316,6 +334,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
       pickle,
       reader: undefined,
       readerPickle: reader,
+      exported: undefined,
       sealed: 0,
     };
     pens.set(id, pen);

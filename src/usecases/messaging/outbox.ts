@@ -425,5 +425,7 @@ export interface Delivery {
 
 export interface Receipt {
   readonly id: Uint8Array;
+  /** The circle that it was addressed to. */
+  readonly group: Circle | null;
   readonly to: readonly Delivery[];
 }

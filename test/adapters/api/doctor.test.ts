@@ -126,7 +126,7 @@ test('what the broker did in the last week is told with device and interval, and
     {
       deviceId: PHONE,
       detail:
-        'phone, 2026-05-29 12:00 to 2026-05-31 12:00: packets of it came again that the broker had delivered before (4)',
+        'phone, from 3 days ago to 24 hours ago: packets of it came again that the broker had delivered before (4)',
     },
   ]);
   const { checks: clean } = await checksIn({});

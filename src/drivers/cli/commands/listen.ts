@@ -95,7 +95,7 @@ async function subscribe(link: Link, options: ListenOptions): Promise<Subscripti
     if (typeof number !== 'number' || !isObject(message)) return;
     come.add({ number, message });
   });
-  const answer = await link.call('listen', { from, thread, cursor, peek });
+  const answer = await link.call('listen', { from, group, thread, cursor, peek });
   const subscription = isObject(answer) ? answer.subscription : undefined;
   return {
     next: come.next,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { isObject, type Json, type JsonObject } from '../../../adapters/rpc/protocol.ts';
 import type { Run } from '../command.ts';
 import { withExamples } from '../examples.ts';
+import { harmless } from '../invocation.ts';
 import { withMesh } from '../session.ts';
 
 export function defineOutbox(program: Command, run: Run): void {
@@ -38,9 +39,10 @@ export function defineCancel(program: Command, run: Run): void {
   withExamples(cancel, 'mesh cancel bef8784d6f14753fd03ac6095aa8a895');
 }
 
-function describe({ id, to, lastError }: JsonObject): string {
+function describe({ id, group, to, lastError }: JsonObject): string {
+  const circle = typeof group !== 'string' ? '' : `  (${group === 'all' ? 'all' : `@${harmless(group)}`})`;
   const each = asObjects(to ?? []).map((one) => `${one.deviceId} ${one.state}`);
-  return `${id}  ${each.join(', ')}${typeof lastError === 'string' ? `  (${lastError})` : ''}`;
+  return `${id}${circle}  ${each.join(', ')}${typeof lastError === 'string' ? `  (${lastError})` : ''}`;
 }
 
 export function asObjects(value: Json): readonly JsonObject[] {
