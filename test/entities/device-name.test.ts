@@ -26,6 +26,16 @@ describe('a device name', () => {
     expect(parseDeviceName('📱'.repeat(65))).toEqual({ refused: 'name-too-long' });
   });
 
+  it('counts them as they are kept, where composing makes one character two', () => {
+    const [letter, note] = ['\u0958', '\u{1D15E}'];
+    for (const long of [letter.repeat(33), note.repeat(64)]) {
+      expect(parseDeviceName(long)).toEqual({ refused: 'name-too-long' });
+    }
+    const name = parseDeviceName(note.repeat(21));
+    expect(name).toHaveProperty('ok');
+    if ('ok' in name) expect(parseDeviceName(name.ok)).toEqual(name);
+  });
+
   const deceptive: readonly (readonly [string, string])[] = [
     ['a line break', 'a\nb'],
     ['an escape', 'a\u001b[31mb'],

@@ -73,6 +73,8 @@ export interface Contact {
   asking(peer: Peer, by: 'greeting' | 'hello'): Uint8Array;
   /** Records went out: if no answer comes, the peer is asked. */
   watch(peer: Peer): void;
+  /** Something waits for the peer until a member has shown what it knows of the membership: it is asked. */
+  freshen(peer: Peer): void;
   /** Looks for peers whose announced messages do not arrive. */
   checkWithheld(): void;
   /**
@@ -365,6 +367,17 @@ export function createContact(parts: ContactParts): Contact {
     },
 
     watch,
+
+    freshen(peer) {
+      const { contact } = peer;
+      // Where a try is waiting already, its turn comes by itself.
+      if (!office.isOnline() || contact.cancelRetry !== undefined) return;
+      const pause = Math.max(0, contact.greetedAt + STALL - clock.elapsed());
+      contact.cancelRetry = clock.after(pause, () => {
+        contact.cancelRetry = undefined;
+        if (office.isOnline() && !peer.gone) greet(peer);
+      });
+    },
 
     breakSilence() {
       if (!office.isOnline()) return;

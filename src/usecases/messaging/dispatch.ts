@@ -101,10 +101,11 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         return true;
       }
     }
+    const isFresh = gossip.isFresh();
     const mayTalk =
-      office.isSibling(peer) &&
-      gossip.isFresh() &&
-      peer.inFlight.length < mostInFlight(office.peers.values());
+      office.isSibling(peer) && isFresh && peer.inFlight.length < mostInFlight(office.peers.values());
+    // A clock that was set may have made what was confirmed look old, in the middle of a connection.
+    if (!isFresh && hasRecords(peer)) contact.freshen(peer);
     const outgoing = mayTalk ? outbox.nextBatch(peer) : undefined;
     const acknowledges =
       due.ack !== undefined &&
@@ -125,6 +126,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     if (outgoing !== undefined) offered(peer, outgoing);
     publish(peer, packet, outgoing?.batch);
     return outgoing !== undefined;
+  }
+
+  function hasRecords(peer: Peer): boolean {
+    return office.isSibling(peer) && peer.outgoing !== undefined && peer.cursor < peer.outgoing.next;
   }
 
   /** Sees to it that there will be a session, where there is none. */

@@ -306,6 +306,16 @@ describe('a named group', () => {
     expect(readableBy(rig, other, rig.laptop, kitchen)).toEqual([]);
   });
 
+  it('is sent to beside everybody by the same device, in one order', async () => {
+    const rig = await Rig.met({ devices: 3 });
+    const kitchen = group(rig.laptop, 'kitchen', rig.laptop, rig.phone);
+    const circles: readonly Circle[] = [EVERYBODY, kitchen, EVERYBODY];
+    for (const circle of circles) await rig.send(rig.laptop, circle, circle);
+    await rig.pass(5 * SECOND);
+    expect(await rig.payloads(rig.phone)).toEqual(circles);
+    expect(await rig.payloads(rig.pi)).toEqual([EVERYBODY, EVERYBODY]);
+  });
+
   it('is unknown where it was never made or is deleted', async () => {
     const rig = await Rig.met({ devices: 2 });
     const never = '9'.repeat(64) as GroupId;

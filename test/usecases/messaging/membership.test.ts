@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { confirmationsOf } from '../../../src/entities/roster/compose.ts';
 import { isKind } from '../../../src/entities/roster/entry.ts';
 import { encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
+import type { Clock } from '../../../src/usecases/ports/clock.ts';
 import type { Packet } from './post.ts';
 import { DAY, HOUR, MINUTE, Rig, SECOND } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
@@ -241,6 +242,33 @@ describe('a device that has heard nothing fresh for a fortnight', () => {
     await rig.pass(MINUTE);
     expect(rig.laptop.messenger.status().fresh).toBe(true);
     expect(await rig.payloads(rig.phone)).toEqual(['late news']);
+  });
+
+  it.each([
+    ['back by a day and a half', -1.5 * DAY],
+    ['forward by three weeks', 21 * DAY],
+  ])('asks at once where it only seems so, because its clock was set %s', async (_, jump) => {
+    const clocks = new Map<string, { offset: number }>();
+    const rig = await Rig.met({
+      devices: 2,
+      clockOf: (name, clock): Clock => {
+        const own = { offset: 0 };
+        clocks.set(name, own);
+        return {
+          now: () => clock.now() + own.offset,
+          elapsed: () => clock.elapsed(),
+          after: (delay, call) => clock.after(delay, call),
+        };
+      },
+    });
+    await rig.pass(MINUTE);
+    const own = clocks.get(rig.laptop.name);
+    if (own === undefined) throw new Error('a device without a clock');
+    own.offset = jump;
+    expect(rig.laptop.messenger.status().fresh).toBe(false);
+    await rig.send(rig.laptop, rig.phone, 'what time is it?');
+    await rig.pass(2 * SECOND);
+    expect(await rig.payloads(rig.phone)).toEqual(['what time is it?']);
   });
 
   it('is not made to take old news for fresh by a broker that holds a part of it back', async () => {
