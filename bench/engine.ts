@@ -50,7 +50,7 @@ export async function engineRows(): Promise<Row[]> {
   return rows;
 }
 
-function establishedPair(engine: Awaited<ReturnType<typeof loadEngine>>): {
+export function establishedPair(engine: Awaited<ReturnType<typeof loadEngine>>): {
   readonly sender: Session;
   readonly receiver: Session;
 } {

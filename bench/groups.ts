@@ -1,122 +1,198 @@
-/** scratch */
+/**
+ * What it costs the sender to encrypt for many. It runs in this process, with its store and its connection; the
+ * others are daemons at the same Mosquitto, so that nothing of their work is taken for its own. Around its engine,
+ * hash, MAC and cipher there is a stopwatch: what they take from the moment a burst is handed over until all of it is
+ * acknowledged. That is encrypting for the group and rotating, handing keys over, sealing envelopes for each
+ * recipient, pickling, and reading acknowledgements. What seals the store is not in it.
+ *
+ * The reference is the engine alone, with a single recipient: each payload as it is, encrypted in a Megolm session, a
+ * new one for each hundred, and its key encrypted once in an established Olm session. There is no padding in it, no
+ * hash, no envelope, no pickle and no acknowledgement.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemoryBroker } from '../src/adapters/memory/memory-transport.ts';
+import { MqttTransport } from '../src/drivers/mqtt/mqtt-transport.ts';
 import { openKeystore } from '../src/drivers/node/open-keystore.ts';
 import { nodePrimitives } from '../src/drivers/node/primitives.ts';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 import { readKeyFile } from '../src/drivers/node/unlock.ts';
 import { loadEngine } from '../src/drivers/vodozemac/load-node.ts';
+import { toHex } from '../src/entities/bytes.ts';
+import type { DeviceId } from '../src/entities/device-id.ts';
 import { MESSAGES_BEFORE_ROTATION } from '../src/entities/group-session.ts';
-import { EVERYBODY } from '../src/entities/roster/circle.ts';
+import { type Circle, EVERYBODY } from '../src/entities/roster/circle.ts';
 import { loadDevice } from '../src/usecases/device/load-device.ts';
+import { createGroups } from '../src/usecases/membership/groups.ts';
 import { loadMesh } from '../src/usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../src/usecases/messaging/messenger.ts';
-import type { Engine, Session } from '../src/usecases/ports/engine.ts';
+import type { Engine } from '../src/usecases/ports/engine.ts';
 import { eventually, realClock } from '../test/brokers/loopback.ts';
-import { makeMesh, type MeshDevice } from '../test/process/make-mesh.ts';
+import { hasMosquitto, startMosquitto, withoutMosquitto } from '../test/brokers/mosquitto.ts';
+import { type MeshDevice, makeMesh } from '../test/process/make-mesh.ts';
+import { compile, type MeshProcess, up } from '../test/process/mesh-process.ts';
+import { establishedPair } from './engine.ts';
 import { inTurn, type Row } from './rows.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 const SIZES = { '100 B': 100, '1 KiB': 1024 } as const;
-const RECIPIENTS = (process.env.RECIP ?? '1,2,5,7,10').split(',').map(Number);
-const BURST = Number(process.env.BURST ?? 1000);
-const ROUNDS = Number(process.env.ROUNDS ?? 3);
-
-interface Running { messenger: Messenger; watch: Stopwatch | undefined; close(): Promise<void> }
-
-async function run(engine: Engine, broker: MemoryBroker, device: MeshDevice, watch: Stopwatch | undefined): Promise<Running> {
-  const { keystore } = await openKeystore(device.home, await readKeyFile(device.keyFile), { verifyAtOpen: [] });
-  const { hash, mac, cipher } = nodePrimitives;
-  const ports = watch === undefined ? { engine, hash, mac, cipher } : {
-    engine: watch.engine(engine),
-    hash: watch.call('hash', hash),
-    mac: watch.call('mac', mac),
-    cipher: { seal: watch.call('cipher.seal', cipher.seal), open: watch.call('cipher.open', cipher.open) },
-  };
-  const loaded = await loadDevice(ports, keystore);
-  const messenger = await createMessenger({
-    ...ports, ...loaded, clock: realClock, randomness: nodeRandomness, keystore,
-    transport: broker.transport(loaded.self.id),
-    membership: await loadMesh(hash, keystore),
-    fatal: (e) => { console.error(e); process.exit(1); },
-  });
-  messenger.open();
-  return { messenger, watch, async close() { await messenger.close(); await keystore.close(); loaded.account.dispose(); } };
-}
+/** Each has a group of its own; the last one is everybody, and costs what a group of as many would. */
+const RECIPIENTS = [1, 2, 5, 7, 10] as const;
+const DEVICES = 11;
+/** How much more than bare Megolm to one it may cost. */
+const MOST = 1.4;
+const BURST = 1000;
+const ROUNDS = 5;
+const PATIENCE = 120_000;
 
 export async function groupRows(): Promise<Row[]> {
+  if (!hasMosquitto) {
+    console.error(withoutMosquitto);
+    return [];
+  }
+  await compile();
   const engine = await loadEngine(nodeRandomness);
   const dir = mkdtempSync(join(tmpdir(), 'mesh-bench-'));
-  const running: Running[] = [];
-  const rows: Row[] = [];
+  const broker = await startMosquitto();
+  const running: MeshProcess[] = [];
+  let sender: Sender | undefined;
   try {
-    const senders = new Map<number, Running>();
-    for (const count of RECIPIENTS) {
-      const broker = new MemoryBroker({ clock: realClock });
-      const devices = await makeMesh({ count: count + 1, dir: join(dir, String(count)) });
-      for (const [i, device] of devices.entries()) {
-        const one = await run(engine, broker, device, i === 0 ? new Stopwatch() : undefined);
-        running.push(one);
-        if (i === 0) senders.set(count, one);
-      }
+    const [first, ...others] = await makeMesh({ count: DEVICES, dir, brokerUrl: broker.url });
+    if (first === undefined) throw new Error('a mesh was asked for');
+    for (const other of others) running.push(await up(other));
+    sender = await startSender(engine, first, broker.url);
+    const circles = makeCircles(sender, others);
+    // They meet, hear of the groups, and get the first keys.
+    for (const circle of circles.values()) await burst(sender, circle, new Uint8Array(1));
+    const rows: Row[] = [];
+    for (const [size, bytes] of Object.entries(SIZES)) {
+      rows.push(...(await rowsOf(engine, sender, circles, size, nodeRandomness(bytes))));
     }
-    const burst = async (one: Running, size: number): Promise<number> => {
-      one.watch?.reset();
-      const payload = nodeRandomness(size);
-      await Promise.all(Array.from({ length: BURST }, () => one.messenger.send({ to: EVERYBODY, payload })));
-      await eventually(() => one.messenger.status().outbox.messages === 0, 'delivered', 60_000);
-      return (one.watch?.microseconds ?? 0) / BURST;
-    };
-    for (const [count, one] of senders) {
-      const t = performance.now();
-      await burst(one, 10);
-      console.error('met', count, performance.now() - t);
-    }
-    const watch = new Stopwatch();
-    const timed = watch.engine(engine);
-    for (const [name, size] of Object.entries(SIZES)) {
-      const measured = await inTurn(ROUNDS, {
-        reference: () => {
-          const payload = nodeRandomness(size);
-          const to = establishedPair(engine, timed);
-          watch.reset();
-          let session = timed.createGroupSession();
-          for (let i = 0; i < BURST; i++) {
-            if (i % MESSAGES_BEFORE_ROTATION === 0) {
-              session = timed.createGroupSession();
-              to.encrypt(session.shareKey().expose());
-            }
-            session.encrypt(payload);
-          }
-          return watch.microseconds / BURST;
-        },
-        ...Object.fromEntries([...senders].map(([count, one]) => [`to${count}`, () => burst(one, size)])),
-      } as Record<string, () => number | Promise<number>>);
-      console.log(name, 'reference', measured.reference!.median.toFixed(1), [...watch.calls].map(([k, v]) => `${k} ${v.count} ${v.microseconds.toFixed(0)}`).join('; '));
-      for (const [count, one] of senders) {
-        const m = measured[`to${count}`]!;
-        console.log(name, `to ${count}`, m.median.toFixed(1), (m.median / measured.reference!.median).toFixed(2));
-        for (const [k, v] of [...one.watch!.calls].sort((a, b) => b[1].microseconds - a[1].microseconds).slice(0, 14))
-          console.log('     ', k.padEnd(40), v.count, (v.microseconds / BURST).toFixed(2));
-      }
-    }
+    return rows;
   } finally {
-    await Promise.all(running.map((one) => one.close()));
+    await sender?.close();
+    await Promise.all(running.map((one) => one.stop()));
+    await broker.stop();
     rmSync(dir, { recursive: true, force: true });
   }
-  return rows;
 }
 
-function establishedPair(engine: Engine, timed: Engine): Session {
-  const [alice, bob] = [timed.createAccount(), engine.createAccount()];
-  const [oneTimeKey] = bob.createOneTimeKeys(1);
-  const sender = alice.startSession(bob.keys.agreement, oneTimeKey!);
-  const accepted = bob.acceptSession(alice.keys.agreement, sender.encrypt(new Uint8Array()).body);
-  if ('refused' in accepted) throw new Error(accepted.refused);
-  sender.decrypt(accepted.ok.session.encrypt(new Uint8Array()));
-  return sender;
+async function rowsOf(
+  engine: Engine,
+  sender: Sender,
+  circles: ReadonlyMap<number, Circle>,
+  size: string,
+  payload: Uint8Array,
+): Promise<Row[]> {
+  const bare = 'bare Megolm to 1';
+  const measures: Record<string, () => number | Promise<number>> = {
+    [bare]: () => bareMegolm(engine, payload),
+  };
+  for (const [count, circle] of circles) measures[`all to ${count}`] = () => burst(sender, circle, payload);
+  const measured = await inTurn(ROUNDS, measures);
+  const reference = measured[bare]?.median ?? Number.NaN;
+  return Object.entries(measured).map(([name, figure]): Row => {
+    const row = { name: `${name}, ${size} each: crypto time`, unit: 'µs', ...figure } as const;
+    if (name === bare) return row;
+    return { ...row, reference: { name: bare, ratio: figure.median / reference }, most: MOST };
+  });
 }
 
-await groupRows();
+/** Microseconds for each message. */
+function bareMegolm(engine: Engine, payload: Uint8Array): number {
+  const { sender, receiver } = establishedPair(engine);
+  const watch = new Stopwatch();
+  const timed = watch.engine(engine);
+  const handOver = watch.call((key: Uint8Array) => sender.encrypt(key));
+  for (let sent = 0; sent < BURST; sent += MESSAGES_BEFORE_ROTATION) {
+    const session = timed.createGroupSession();
+    handOver(session.shareKey().expose());
+    for (let i = 0; i < MESSAGES_BEFORE_ROTATION; i++) session.encrypt(payload);
+    session.dispose();
+  }
+  sender.dispose();
+  receiver.dispose();
+  return watch.microseconds / BURST;
+}
+
+/** Microseconds for each message. */
+async function burst({ messenger, watch }: Sender, circle: Circle, payload: Uint8Array): Promise<number> {
+  watch.reset();
+  const sending = Array.from({ length: BURST }, () => messenger.send({ to: circle, payload }));
+  for (const sent of await Promise.all(sending)) if ('refused' in sent) throw new Error(sent.refused);
+  await eventually(() => messenger.status().outbox.messages === 0, 'all of it is acknowledged', PATIENCE);
+  return watch.microseconds / BURST;
+}
+
+interface Sender {
+  readonly self: DeviceId;
+  readonly messenger: Messenger;
+  readonly watch: Stopwatch;
+  close(): Promise<void>;
+}
+
+async function startSender(
+  bare: Engine,
+  { home, keyFile, deviceId }: MeshDevice,
+  url: string,
+): Promise<Sender> {
+  const watch = new Stopwatch();
+  const engine = watch.engine(bare);
+  const hash = watch.call(nodePrimitives.hash);
+  const mac = watch.call(nodePrimitives.mac);
+  const { seal, open } = nodePrimitives.cipher;
+  const cipher = { seal: watch.call(seal), open: watch.call(open) };
+  const { keystore } = await openKeystore(home, await readKeyFile(keyFile), { verifyAtOpen: [] });
+  const device = await loadDevice({ engine, hash }, keystore);
+  const settings = { urls: [url], clientId: toHex(nodeRandomness(11)), device: deviceId };
+  const platform = { clock: realClock, randomness: nodeRandomness, versions: new Map() };
+  const messenger = await createMessenger({
+    engine,
+    hash,
+    mac,
+    cipher,
+    clock: realClock,
+    randomness: nodeRandomness,
+    keystore,
+    transport: new MqttTransport(settings, platform),
+    ...device,
+    membership: await loadMesh(hash, keystore),
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  messenger.open();
+  return {
+    self: deviceId,
+    messenger,
+    watch,
+    async close() {
+      await messenger.close();
+      device.account.dispose();
+      await keystore.close();
+    },
+  };
+}
+
+/** By how many recipients they have. */
+function makeCircles(
+  { self, messenger }: Sender,
+  others: readonly MeshDevice[],
+): ReadonlyMap<number, Circle> {
+  const { log } = messenger;
+  const groups = createGroups({ self, log });
+  const circles = new Map<number, Circle>();
+  for (const count of RECIPIENTS) {
+    if (count === others.length) {
+      circles.set(count, EVERYBODY);
+      continue;
+    }
+    const made = groups.create(
+      `group of ${count}`,
+      others.slice(0, count).map(({ deviceId }) => deviceId),
+    );
+    if ('refused' in made) throw new Error(made.refused);
+    circles.set(count, made.ok);
+  }
+  return circles;
+}

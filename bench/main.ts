@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { commandRows } from './commands.ts';
 import { engineRows } from './engine.ts';
+import { groupRows } from './groups.ts';
 import { pairingRows } from './pairing.ts';
 import { print, type Row } from './rows.ts';
 import { storeRows } from './store.ts';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
 
 const groups = {
   engine: engineRows,
+  groups: groupRows,
   store: storeRows,
   pairing: pairingRows,
   commands: () => commandRows({ idleSeconds: values.minute ? 60 : 10 }),

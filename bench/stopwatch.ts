@@ -1,66 +1,70 @@
-/** How long is spent inside ports: each call is timed, also those of the handles that it hands out. */
+/**
+ * How much of the processor is spent inside ports: each call is timed, also those of the handles that it hands out.
+ * What other programs do on the same machine does not count. A call must not lead to another one that is timed, or
+ * that would count twice.
+ */
 import type { Engine, Handle } from '../src/usecases/ports/engine.ts';
 
 export class Stopwatch {
-  /** By the name of the call. */
-  readonly calls = new Map<string, { count: number; microseconds: number }>();
+  #microseconds = 0;
 
   get microseconds(): number {
-    return [...this.calls.values()].reduce((sum, call) => sum + call.microseconds, 0);
+    return this.#microseconds;
   }
 
   reset(): void {
-    this.calls.clear();
+    this.#microseconds = 0;
   }
 
-  /** Calls of an engine call nothing else that is timed, so nothing counts twice. */
-  around<T>(name: string, call: () => T): T {
-    const began = process.cpuUsage();
-    try {
-      return call();
-    } finally {
-      const taken = this.calls.get(name) ?? { count: 0, microseconds: 0 };
-      taken.count += 1;
-      const { user, system } = process.cpuUsage(began);
-      taken.microseconds += user + system;
-      this.calls.set(name, taken);
-    }
-  }
-
-  /** The function, timed under this name. */
-  call<Args extends readonly unknown[], Answer>(
-    name: string,
-    call: (...args: Args) => Answer,
-  ): (...args: Args) => Answer {
-    return (...args) => this.around(name, () => call(...args));
+  call<Args extends readonly unknown[], Answer>(call: (...args: Args) => Answer): (...args: Args) => Answer {
+    return (...args) => this.#during(() => call(...args));
   }
 
   engine(engine: Engine): Engine {
-    return this.#timed('engine', engine);
+    return this.#handle(engine);
   }
 
-  #timed<T extends object>(what: string, target: T): T {
+  #during<T>(work: () => T): T {
+    const began = process.cpuUsage();
+    try {
+      return work();
+    } finally {
+      const { user, system } = process.cpuUsage(began);
+      this.#microseconds += user + system;
+    }
+  }
+
+  #handle<T extends object>(target: T): T {
     return new Proxy(target, {
       get: (_, key) => {
-        const name = `${what}.${String(key)}`;
-        // Its own properties are private to it, so it must be the one that is called.
-        const value: unknown = this.around(name, () => Reflect.get(target, key, target));
+        // What is private belongs to the target, so that is what answers.
+        const read = (): unknown => Reflect.get(target, key, target);
+        if (isComputed(target, key)) return this.#during(read);
+        const value = read();
         if (typeof value !== 'function') return value;
-        return (...args: unknown[]) => this.#handles(key, this.around(name, () => value.apply(target, args)));
+        return (...args: unknown[]) => this.#handlesIn(this.#during(() => value.apply(target, args)));
       },
     });
   }
 
-  /** Handles stand alone, in a result, or beside a plaintext in a result. */
-  #handles(key: string | symbol, answer: unknown): unknown {
+  /** A handle stands alone, in a result, or beside a plaintext in a result. */
+  #handlesIn(answer: unknown): unknown {
     if (typeof answer !== 'object' || answer === null) return answer;
-    if (isHandle(answer)) return this.#timed(String(key).replace(/^(create|restore|start|accept|import)/, ''), answer);
-    if ('ok' in answer) return { ok: this.#handles(key, answer.ok) };
-    if ('session' in answer) return { ...answer, session: this.#handles(key, answer.session) };
+    if (isHandle(answer)) return this.#handle(answer);
+    if ('ok' in answer) return { ok: this.#handlesIn(answer.ok) };
+    if ('session' in answer) return { ...answer, session: this.#handlesIn(answer.session) };
     return answer;
   }
 }
 
 function isHandle(value: object): value is Handle {
   return 'dispose' in value;
+}
+
+function isComputed(target: object, key: string | symbol): boolean {
+  for (let at: object | null = target; at !== null; at = Object.getPrototypeOf(at)) {
+    const found = Object.getOwnPropertyDescriptor(at, key);
+    if (found !== undefined) return found.get !== undefined;
+  }
+  return false;
 }

@@ -6,6 +6,7 @@ import Olm from '@matrix-org/olm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadEngine, nodeBase64 } from '../../src/drivers/vodozemac/load-node.ts';
+import { equal } from '../../src/entities/bytes.ts';
 import { MESSAGES_BEFORE_ROTATION } from '../../src/entities/group-session.ts';
 import { Secret } from '../../src/entities/secret.ts';
 import { decodeGroupText, encodeGroupText, type GroupText } from '../../src/entities/wire/group-text.ts';
@@ -105,7 +106,7 @@ describe('a Megolm session with libolm', () => {
     );
   });
 
-  // Past 255 the ratchet turns in its second part; every other boundary behaves as this one.
+  // At 256 another part of the ratchet turns.
   const order = [300, 0, 255, 256, 257, 7, 256, 299];
 
   it('of ours is read by them in any order, and not before the index from which it was passed on', () => {
@@ -177,9 +178,12 @@ describe('a message for a group', () => {
     };
     const padded = encodeGroupText(realRandomness(SALT_BYTES), message);
     const ours = engine.createGroupSession();
-    expect(decryptBytes(theyAccept(ours), encode(ours.encrypt(padded))).plaintext).toEqual(padded);
+    // A difference of so many bytes would take minutes to be shown.
+    const opened = decryptBytes(theyAccept(ours), encode(ours.encrypt(padded)));
+    expect(equal(opened.plaintext, padded)).toBe(true);
     const theirs = theirOutbound();
     const we = weAccept(theirs);
-    expect(granted(we.decrypt(decode(encryptBytes(theirs, padded)))).plaintext).toEqual(padded);
+    const read = granted(we.decrypt(decode(encryptBytes(theirs, padded))));
+    expect(equal(read.plaintext, padded)).toBe(true);
   });
 });
