@@ -44,7 +44,8 @@ async function saidToAll(
       const status = await client.call('status');
       if (!isObject(status) || !isObject(status.broker)) throw new Error('a status without a broker');
       // By itself it would wait longer after each loss of the broker, up to a minute.
-      if (status.broker.connected !== true) await client.call('config.set', { key: 'broker', value: broker.url });
+      if (status.broker.connected !== true)
+        await client.call('config.set', { key: 'broker', value: broker.url });
       const result = await client.call('send', params);
       last = result;
       if (isObject(result)) mark.accepted = true;

@@ -45,7 +45,7 @@ interface Given {
 }
 
 export interface Eavesdropper {
-  begun(owner: SimDevice, id: Uint8Array, key: Uint8Array): void;
+  begun(owner: SimDevice, id: Uint8Array, key: Uint8Array): BegunSession;
   wrote(author: SimDevice, session: Uint8Array, index: number, ciphertext: Uint8Array): void;
   /** From here on its owner may use the same places of a session once more, for others. */
   restored(owner: SimDevice): void;
@@ -121,8 +121,10 @@ export function createEavesdropper({ engine, hash, nameOf, fail }: EavesdropperP
     sessions,
 
     begun(owner, id, key) {
-      sessions.push({ owner, id: id.slice(), key: key.slice() });
+      const session = { owner, id: id.slice(), key: key.slice() };
+      sessions.push(session);
       owners.set(toHex(id), owner);
+      return session;
     },
 
     wrote(author, id, index, ciphertext) {

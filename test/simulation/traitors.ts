@@ -7,10 +7,10 @@
  * Longer than most: one list of everything that she can do with a device, over one set of devices.
  */
 import { nodePrimitives } from '../../src/drivers/node/primitives.ts';
-import { equal, toHex } from '../../src/entities/bytes.ts';
+import { toHex } from '../../src/entities/bytes.ts';
 import type { DeviceId } from '../../src/entities/device-id.ts';
 import { ENVELOPE_LABEL, envelopeDigest, pairContext } from '../../src/entities/pair-keys.ts';
-import { type Circle, EVERYBODY } from '../../src/entities/roster/circle.ts';
+import { EVERYBODY } from '../../src/entities/roster/circle.ts';
 import { lastEntry } from '../../src/entities/roster/compose.ts';
 import {
   type Body,
@@ -44,6 +44,8 @@ const MOST_EVICTED = 2;
 /** In an exported key, behind version and index. */
 const RATCHET_AT = 5;
 const RATCHET_BYTES = 128;
+/** More in one parcel would make it one that nobody reads. */
+const MOST_SLIPS = 5;
 const SALT_AT = { from: 2, to: 18 };
 
 /** What a device slips into the next thing that it says to another. */
@@ -90,11 +92,15 @@ export function createTraitors(stage: Stage) {
     return plaintext;
   }
 
-  /** Has `device` say something to `to`, with this in it. */
-  function slipItem(device: SimDevice, to: SimDevice, item: Item): void {
+  /** What `device` says to `to` the next time has this in it. */
+  function prepare(device: SimDevice, to: SimDevice, item: Item): void {
     const own = slips.get(device);
     if (own === undefined) throw new Error('not in her hands');
-    own.set(to.party.id, [...(own.get(to.party.id) ?? []), item].slice(-4));
+    own.set(to.party.id, [...(own.get(to.party.id) ?? []), item].slice(-MOST_SLIPS));
+  }
+
+  function slipItem(device: SimDevice, to: SimDevice, item: Item): void {
+    prepare(device, to, item);
     chat(device, to.party.id);
   }
 
@@ -262,26 +268,24 @@ export function createTraitors(stage: Stage) {
     return records.groupSessions.filter(({ owner }) => !owner.stolen).slice(-count);
   }
 
-  /** Keys for sessions of others, with the right names and nothing right inside. */
-  function offerFalseKeys(device: SimDevice): void {
-    const circles: readonly Circle[] = [EVERYBODY, ...(device.membership?.roster.groups ?? []).map(({ id }) => id)];
-    const keys = sessionsOfOthers(6).map(({ id, key }): GroupKey => {
-      const fake = key.slice();
-      for (let i = seeded.below(8); i >= 0; i--) {
-        const at = RATCHET_AT + seeded.below(RATCHET_BYTES);
-        fake[at] = (fake[at] ?? 0) ^ (1 + seeded.below(255));
-      }
-      return { circle: seeded.pick(circles), session: id, key: fake };
-    });
-    if (keys.length === 0) return;
-    for (const to of devices) {
-      const others = keys.filter(({ session }) => !isOwner(to, session));
-      if (others.length > 0) slipItem(device, to, { kind: 'group-keys', keys: others });
+  /** A key with the right name and nothing right inside. */
+  function falseKey(device: SimDevice, { id, key }: BegunSession): GroupKey {
+    const groups = device.membership?.roster.groups ?? [];
+    const fake = key.slice();
+    for (let i = seeded.below(8); i >= 0; i--) {
+      const at = RATCHET_AT + seeded.below(RATCHET_BYTES);
+      fake[at] = (fake[at] ?? 0) ^ (1 + seeded.below(255));
     }
+    return { circle: seeded.pick([EVERYBODY, ...groups.map((group) => group.id)]), session: id, key: fake };
   }
 
-  function isOwner({ party }: SimDevice, session: Uint8Array): boolean {
-    return records.groupSessions.some(({ owner, id }) => owner.party.id === party.id && equal(id, session));
+  /** To everybody but their owners. */
+  function offerFalseKeys(device: SimDevice): void {
+    const sessions = sessionsOfOthers(6);
+    for (const to of devices) {
+      const keys = sessions.filter(({ owner }) => owner !== to).map((session) => falseKey(device, session));
+      if (keys.length > 0) slipItem(device, to, { kind: 'group-keys', keys });
+    }
   }
 
   /** Asks the owners for whatever there is, whether or not it was ever meant for this device. */
@@ -303,6 +307,17 @@ export function createTraitors(stage: Stage) {
   }
 
   return {
+    /** She has learnt of it before anybody was given the key, and may be the first to offer one. */
+    hearOf(session: BegunSession): void {
+      if (session.owner.stolen) return;
+      for (const device of stolen) {
+        for (const to of devices) {
+          if (to === session.owner || seeded.chance(0.6)) continue;
+          prepare(device, to, { kind: 'group-keys', keys: [falseKey(device, session)] });
+        }
+      }
+    },
+
     /** She takes a device, as it is or as a backup of it was. */
     async steal(): Promise<SimDevice | undefined> {
       const members = devices.filter((device) => device.isMember && device.running);
@@ -332,8 +347,8 @@ export function createTraitors(stage: Stage) {
         notice: 6,
         again: 12,
         rewind: 2,
-        falseKeys: 6,
-        askForKeys: 6,
+        falseKeys: 14,
+        askForKeys: 20,
       });
       stage.say('traitor', device.name, deed);
       const { membership } = device;

@@ -221,6 +221,10 @@ class World implements Stage {
     }
     for (const device of this.devices) await this.start(device);
     await this.settle();
+    if (this.#settings.membership === false) return;
+    // So that there is somebody to be taken out of one from the beginning.
+    for (let i = 0; i < 2; i++) this.#circles.do('group');
+    await this.settle();
   }
 
   #realEngine(): Engine {
@@ -241,7 +245,7 @@ class World implements Stage {
           onReading: (body) => this.#onReading(self, body),
           onRead: (body) => this.#readAt.set(toHex(body), ++this.#ticks),
           onWritten: (plaintext) => this.#onWritten(self, plaintext),
-          onGroupSession: (id, key) => this.#eavesdropper.begun(self, id, key),
+          onGroupSession: (id, key) => this.#traitors.hearOf(this.#eavesdropper.begun(self, id, key)),
           onGroupText: (id, index, ciphertext) => this.#eavesdropper.wrote(self, id, index, ciphertext),
         }),
       clock: this.clock,
@@ -274,7 +278,7 @@ class World implements Stage {
       ...(people ? ABOUT_GROUPS : NO_GROUPS),
       rotate: 1,
       steal: people && this.stolen.length === 0 ? 1.5 : 0,
-      traitor: this.stolen.length > 0 ? 25 : 0,
+      traitor: this.stolen.length > 0 ? 37 : 0,
       send: 40,
       deliver: 60,
       time: 30,

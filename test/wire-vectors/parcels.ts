@@ -263,7 +263,7 @@ const MALFORMED_ITEMS: readonly (readonly [title: string, text: Raw])[] = [
     'group record with a digest of 33 bytes',
     aBatch({ records: arr(arr(num(2), b16, bin(roster), bin(filled(33, 1)))) }),
   ],
-  ['65 group records', aBatch({ records: times(65, arr(num(2), b16, bin(roster), bin(roster))) })],
+  ['257 group records', aBatch({ records: times(257, arr(num(2), b16, bin(roster), bin(roster))) })],
   [
     'group record with one field more',
     aBatch({ records: arr(arr(num(2), b16, bin(roster), bin(roster), nil)) }),

@@ -23,7 +23,7 @@ export const PAIRING_MAC_BYTES = 32;
 export const PAIRING_ABORT = 7;
 export const MAX_NOTICE_ENTRIES = 16;
 export const MAX_NOTICE_ENTRY_BYTES = 32 * 1024;
-const MAX_ATTACHED = 65;
+const MAX_ATTACHED = 257;
 const MAX_TAGS = 8;
 
 const KIND = { sealed: 1, initial: 2, greeting: 3, request: 4, answer: 5, notice: 6, pairing: 7 } as const;
@@ -135,18 +135,46 @@ export type EnvelopeRefusal =
   | KeyRefusal
   | CborRefusal;
 
-const CAPS: Caps = { bytes: MAX_ENVELOPE_BYTES, depth: 3, items: 100 };
+const CAPS: Caps = { bytes: MAX_ENVELOPE_BYTES, depth: 3, items: 300 };
 
 /**
- * Encodes an envelope. Its authenticator is its last item and covers every byte before its own, so `seal` is
- * handed exactly the bytes that a receiver will check.
+ * Encodes an envelope. Its authenticator is its last item and covers every byte before its own, where each attachment
+ * stands as its SHA-256, in `digests`: what goes to many, or was hashed already, is not gone through again for each.
+ * `seal` is handed exactly the bytes that a receiver will check.
  */
-export function encodeEnvelope(envelope: Unsealed, seal: (covered: Uint8Array) => Uint8Array): Uint8Array {
+export function encodeEnvelope(
+  envelope: Unsealed,
+  seal: (covered: Uint8Array) => Uint8Array,
+  digests: readonly Uint8Array[] = [],
+): Uint8Array {
   const length = authenticatorBytes(envelope.kind);
-  const packet = concat(Uint8Array.of(WIRE_VERSION), encode([...fields(envelope), new Uint8Array(length)]));
-  const covered = packet.subarray(0, packet.length - length);
-  packet.set(seal(covered), covered.length);
+  const packet = unauthenticated(envelope);
+  const place = packet.length - length;
+  const covered =
+    attachedTo(envelope).length === 0 ? packet.subarray(0, place) : withDigests(envelope, digests);
+  packet.set(seal(covered), place);
   return packet;
+}
+
+/** With zeros in the place of its authenticator. */
+function unauthenticated(envelope: Unsealed): Uint8Array {
+  const authenticator = new Uint8Array(authenticatorBytes(envelope.kind));
+  return concat(Uint8Array.of(WIRE_VERSION), encode([...fields(envelope), authenticator]));
+}
+
+function withDigests(envelope: Unsealed, digests: readonly Uint8Array[]): Uint8Array {
+  if (digests.length !== attachedTo(envelope).length) throw new Error('a hash is missing, or is of nothing');
+  const packet = unauthenticated({ ...envelope, attached: digests } as Unsealed);
+  return packet.subarray(0, packet.length - authenticatorBytes(envelope.kind));
+}
+
+function attachedTo(envelope: Unsealed): readonly Uint8Array[] {
+  return 'attached' in envelope ? envelope.attached : [];
+}
+
+/** What the authenticator of a received envelope has to cover, given the hashes of what is attached. */
+export function coveredBytes({ envelope, head }: Opened, digests: readonly Uint8Array[]): Uint8Array {
+  return attachedTo(envelope).length === 0 ? head : withDigests(envelope, digests);
 }
 
 export function authenticatorBytes(kind: EnvelopeKind): number {
@@ -188,9 +216,10 @@ function fields(envelope: Unsealed): readonly Value[] {
 }
 
 export interface Opened {
+  /** Nothing has checked its authenticator yet. */
   readonly envelope: Envelope;
-  /** What the authenticator has to cover. Nothing has checked it yet. */
-  readonly covered: Uint8Array;
+  /** Every byte before the authenticator's own. */
+  readonly head: Uint8Array;
 }
 
 export function decodeEnvelope(packet: Uint8Array): Result<Opened, EnvelopeRefusal> {
@@ -209,8 +238,8 @@ export function decodeEnvelope(packet: Uint8Array): Result<Opened, EnvelopeRefus
   if (read === undefined) return { refused: 'envelope-unknown-kind' };
   const envelope = read(sender, number, rest);
   if ('refused' in envelope) return envelope;
-  const covered = packet.subarray(0, packet.length - authenticatorBytes(envelope.ok.kind));
-  return { ok: { envelope: envelope.ok, covered } };
+  const head = packet.subarray(0, packet.length - authenticatorBytes(envelope.ok.kind));
+  return { ok: { envelope: envelope.ok, head } };
 }
 
 type Reader = (from: DeviceId, number: number, rest: readonly Value[]) => Result<Envelope, EnvelopeRefusal>;

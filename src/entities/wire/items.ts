@@ -13,8 +13,10 @@ export const MAX_PAYLOAD_BYTES = 64 * 1024;
 export const MAX_RECORDS = 1024;
 export const MAX_LINE = 64;
 const MAX_ENTRIES = 512;
-/** Of one batch: no more of its records can stand beside a parcel. */
-export const MAX_GROUP_RECORDS = 64;
+/** Of one batch: no more can stand beside a parcel. */
+export const MAX_GROUP_RECORDS = 256;
+/** Keys, or names of keys, in one item. */
+export const MAX_GROUP_KEYS = 64;
 /** Version, index, ratchet and public key, as the engine exports them. */
 const MAX_GROUP_KEY_BYTES = 256;
 /** A device id takes twenty; an author of another kind may take more. */
@@ -257,7 +259,7 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
       return readGroupKeys(rest);
     case ITEM.groupWanted: {
       const [sessions] = rest;
-      if (rest.length !== 1 || !isListOf(sessions, MAX_GROUP_RECORDS, isGroupSession)) return MALFORMED;
+      if (rest.length !== 1 || !isListOf(sessions, MAX_GROUP_KEYS, isGroupSession)) return MALFORMED;
       return { ok: { kind: 'group-wanted', sessions } };
     }
     case ITEM.groupDenied:
@@ -277,7 +279,7 @@ function isList(value: Value): value is readonly Value[] {
 
 function readGroupKeys(rest: readonly Value[]): Result<GroupKeysItem, ItemRefusal> {
   const [list] = rest;
-  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_RECORDS, isList)) return MALFORMED;
+  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_KEYS, isList)) return MALFORMED;
   const keys: GroupKey[] = [];
   for (const [name, session, key, ...more] of list) {
     const circle = typeof name === 'string' ? parseCircle(name) : undefined;
@@ -290,7 +292,7 @@ function readGroupKeys(rest: readonly Value[]): Result<GroupKeysItem, ItemRefusa
 
 function readGroupDenied(rest: readonly Value[]): Result<GroupDeniedItem, ItemRefusal> {
   const [list] = rest;
-  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_RECORDS, isList)) return MALFORMED;
+  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_KEYS, isList)) return MALFORMED;
   const denied: { session: Uint8Array; reason: GroupDenial }[] = [];
   for (const [session, code, ...more] of list) {
     const reason = isCount(code) ? DENIAL[code] : undefined;

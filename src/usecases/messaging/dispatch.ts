@@ -7,7 +7,7 @@ import {
   type BatchItem,
   type GroupDeniedItem,
   type Item,
-  MAX_GROUP_RECORDS,
+  MAX_GROUP_KEYS,
 } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Gossip } from './gossip.ts';
@@ -16,7 +16,7 @@ import type { Office } from './office.ts';
 import type { Outbox } from './outbox.ts';
 import type { Outgoing } from './packing.ts';
 import { goBackTo, type Peer } from './peer.ts';
-import { fillReserve, pairChanged, RESERVE_LOW, recordOf, type Sealing } from './sealing.ts';
+import { type Beside, fillReserve, pairChanged, RESERVE_LOW, recordOf, type Sealing } from './sealing.ts';
 
 /** A stock broker drops silently what goes beyond a thousand packets queued for one receiver. */
 const MOST_IN_FLIGHT = 100;
@@ -118,11 +118,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     if (isSilent && !due.keys && !aboutGroups) return false;
     if (!canSeal(peer)) return false;
     const items = itemsFor(peer, acknowledges, outgoing);
-    const packet = sealed(
-      peer,
-      items,
-      outgoing?.beside.map(({ ciphertext }) => ciphertext),
-    );
+    const packet = sealed(peer, items, outgoing?.beside.map(asBeside));
     if (outgoing !== undefined) offered(peer, outgoing);
     publish(peer, packet, outgoing?.batch);
     return outgoing !== undefined;
@@ -139,7 +135,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     return false;
   }
 
-  function sealed(peer: Peer, items: readonly Item[], beside: readonly Uint8Array[] = []): Uint8Array {
+  function sealed(peer: Peer, items: readonly Item[], beside: readonly Beside[] = []): Uint8Array {
     const packet = sealing.parcel(peer, items, beside);
     if (packet === undefined) throw new Error('a session was there a moment ago');
     return packet;
@@ -183,7 +179,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       if (typeof answer === 'string') denied.push({ session, reason: answer });
       else if (!keys.some((key) => key.session === answer.session)) keys.push(answer);
     }
-    if (keys.length > 0) items.push({ kind: 'group-keys', keys: keys.slice(0, MAX_GROUP_RECORDS) });
+    if (keys.length > 0) items.push({ kind: 'group-keys', keys: keys.slice(0, MAX_GROUP_KEYS) });
     if (denied.length > 0) items.push({ kind: 'group-denied', denied });
     if (groupWanted.size > 0) items.push({ kind: 'group-wanted', sessions: [...groupWanted.values()] });
     groupAsked.clear();
@@ -274,4 +270,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   }
 
   return { prepare, underWay: () => publishing };
+}
+
+function asBeside({ ciphertext, record }: ForCircle): Beside {
+  return { bytes: ciphertext, digest: record.digest };
 }

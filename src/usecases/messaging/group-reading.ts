@@ -16,7 +16,7 @@ import type { Result } from '../../entities/result.ts';
 import type { Circle } from '../../entities/roster/circle.ts';
 import { Secret } from '../../entities/secret.ts';
 import { decodeGroupText } from '../../entities/wire/group-text.ts';
-import { type GroupKey, MAX_GROUP_RECORDS } from '../../entities/wire/items.ts';
+import { type GroupKey, MAX_GROUP_KEYS } from '../../entities/wire/items.ts';
 import type { ContentRecord, GroupRecord } from '../../entities/wire/records.ts';
 import type { InboundGroupSession, Pickle } from '../ports/engine.ts';
 import type { Office } from './office.ts';
@@ -167,7 +167,7 @@ export function createGroupReading(office: Office): GroupReading {
     ask(peer, session) {
       const name = nameOf(peer.id, session);
       const now = clock.elapsed();
-      if (now < (askNotBefore.get(name) ?? 0) || peer.due.groupWanted.size >= MAX_GROUP_RECORDS) return;
+      if (now < (askNotBefore.get(name) ?? 0) || peer.due.groupWanted.size >= MAX_GROUP_KEYS) return;
       askNotBefore.delete(name);
       askNotBefore.set(name, now + ASK_AGAIN);
       for (const oldest of askNotBefore.keys()) {

@@ -163,8 +163,8 @@ export function createIntake({ office, inbox, groups, quarantine }: IntakeParts)
       peer.due.hello ??= { answering: null };
     } else if (why === 'duplicate') {
       peer.due.ack ??= { need: 'nothing' };
-    } else {
-      if (peer.early.size < MAX_EARLY) peer.early.set(batch.first, consignment);
+    } else if (peer.early.size < MAX_EARLY) {
+      peer.early.set(batch.first, consignment);
       // Asked for once; if that is lost too, the sender's own question finds it out.
       if (peer.early.size === 1 || peer.early.size % 16 === 0) peer.due.ack = { need: 'missing' };
     }

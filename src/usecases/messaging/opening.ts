@@ -18,6 +18,7 @@ import {
   updateSession,
 } from '../../entities/session-set.ts';
 import {
+  coveredBytes,
   type Envelope,
   type InitialEnvelope,
   type Opened,
@@ -60,6 +61,27 @@ export interface OpenedParcel extends Parcel {
   readonly beside: Beside;
 }
 
+/** What an envelope has beside it. Hashed once, and only if the cheap checks have passed. */
+interface Attached {
+  digests(): readonly Uint8Array[];
+  bytes(index: number): Uint8Array;
+}
+
+function hashing({ hash }: Office, attached: readonly Uint8Array[]): Attached {
+  let made: readonly Uint8Array[] | undefined;
+  return {
+    digests() {
+      made ??= attached.map((bytes) => hash(bytes));
+      return made;
+    },
+    bytes(index) {
+      const bytes = attached[index];
+      if (bytes === undefined) throw new Error('an attachment without bytes');
+      return bytes;
+    },
+  };
+}
+
 type Signed = Exclude<Envelope, SealedEnvelope | PairingEnvelope>;
 
 /** Checks number and signature of a signed envelope, and notes its number. */
@@ -67,11 +89,11 @@ export function checkSigned(
   office: Office,
   peer: Peer,
   envelope: Signed,
-  covered: Uint8Array,
+  covered: () => Uint8Array,
 ): Result<{ readonly newest: boolean }, 'replayed' | 'signature-budget' | 'signature-wrong'> {
   if (hasSeen(peer.seenSerials, envelope.serial)) return { refused: 'replayed' };
   if (!spendSignatureCheck(peer, office.clock.elapsed())) return { refused: 'signature-budget' };
-  const digest = envelopeDigest(office.hash, peer.inContext, covered);
+  const digest = envelopeDigest(office.hash, peer.inContext, covered());
   if (!office.engine.verify(peer.keys.signing, { label: ENVELOPE_LABEL, digest }, envelope.signature)) {
     return { refused: 'signature-wrong' };
   }
@@ -87,11 +109,18 @@ export function openParcel(
   office: Office,
   ratchets: Ratchets,
   peer: Peer,
-  { envelope, covered }: Opened,
+  opened: Opened,
   suspect: (session: SessionId) => 'go-on' | 'given-up',
 ): Result<OpenedParcel, OpeningRefusal> {
-  if (envelope.kind === 'sealed') return openSealed(office, ratchets, peer, envelope, covered, suspect);
-  if (envelope.kind !== 'initial') throw new Error('this envelope holds no parcel');
+  const { envelope } = opened;
+  if (envelope.kind !== 'sealed' && envelope.kind !== 'initial') {
+    throw new Error('this envelope holds no parcel');
+  }
+  const attached = hashing(office, envelope.attached);
+  const covered = (): Uint8Array => coveredBytes(opened, attached.digests());
+  if (envelope.kind === 'sealed') {
+    return openSealed(office, ratchets, peer, { envelope, attached, covered, suspect });
+  }
   const checked = checkSigned(office, peer, envelope, covered);
   if ('refused' in checked) return checked;
   const session = sessionByTag(peer, envelope.session);
@@ -99,9 +128,9 @@ export function openParcel(
     if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
     const read = ratchets.live(session.id).decrypt({ type: 0, body: envelope.body });
     if ('refused' in read) return undecryptable(ratchets, session.id);
-    return enter(office, ratchets, peer, session, read.ok, envelope);
+    return enter(office, ratchets, peer, session, read.ok, envelope, attached);
   }
-  return openFirst(office, ratchets, peer, envelope);
+  return openFirst(office, ratchets, peer, envelope, attached);
 }
 
 export function sessionByTag(peer: Peer, tag: Uint8Array): PairSession | undefined {
@@ -114,20 +143,25 @@ function isRetired(peer: Peer, tag: Uint8Array): boolean {
   return peer.sessions.retired.some((id) => id.startsWith(prefix));
 }
 
+interface Sealed {
+  readonly envelope: SealedEnvelope;
+  readonly attached: Attached;
+  readonly covered: () => Uint8Array;
+  readonly suspect: (session: SessionId) => 'go-on' | 'given-up';
+}
+
 function openSealed(
   office: Office,
   ratchets: Ratchets,
   peer: Peer,
-  envelope: SealedEnvelope,
-  covered: Uint8Array,
-  suspect: (session: SessionId) => 'go-on' | 'given-up',
+  { envelope, attached, covered, suspect }: Sealed,
 ): Result<OpenedParcel, OpeningRefusal> {
   const session = sessionByTag(peer, envelope.session);
   if (session === undefined) {
     const retired = isRetired(peer, envelope.session);
     return { refused: retired ? 'session-retired' : 'session-unknown' };
   }
-  const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered);
+  const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered());
   if (!equal(mac, envelope.mac)) return { refused: 'mac-wrong' };
   if (hasSeen(session.seen, envelope.counter)) {
     return { refused: isOldReplay(peer, session.id, envelope.counter) ? 'replayed-late' : 'replayed' };
@@ -138,7 +172,7 @@ function openSealed(
   if (suspect(session.id) === 'given-up') return { refused: 'session-retired' };
   const read = ratchets.live(session.id).decrypt({ type: 1, body: envelope.body });
   if ('refused' in read) return undecryptable(ratchets, session.id);
-  return enter(office, ratchets, peer, counted, read.ok, envelope);
+  return enter(office, ratchets, peer, counted, read.ok, envelope, attached);
 }
 
 function undecryptable(ratchets: Ratchets, id: SessionId): { readonly refused: 'undecryptable' } {
@@ -152,6 +186,7 @@ function openFirst(
   ratchets: Ratchets,
   peer: Peer,
   envelope: InitialEnvelope,
+  attached: Attached,
 ): Result<OpenedParcel, OpeningRefusal> {
   const prefix = toHex(envelope.session);
   if (isRetired(peer, envelope.session)) return { refused: 'session-retired' };
@@ -168,7 +203,7 @@ function openFirst(
   office.accountChanged();
   pairChanged(office, peer);
   const { session, plaintext } = accepted.ok;
-  const parcel = readParcel(office, peer, plaintext, envelope);
+  const parcel = readParcel(office, peer, plaintext, attached);
   const refusal = 'refused' in parcel ? parcel.refused : checkBeginning(peer, session, parcel.ok, prefix);
   if (refusal !== undefined) {
     session.dispose();
@@ -203,11 +238,12 @@ function enter(
   session: PairSession,
   text: Uint8Array,
   envelope: SealedEnvelope | InitialEnvelope,
+  attached: Attached,
 ): Result<OpenedParcel, OpeningRefusal> {
   ratchets.used(session.id);
   peer.sessions = updateSession(peer.sessions, { ...session, established: true }, true);
   pairChanged(office, peer);
-  const parcel = readParcel(office, peer, text, envelope);
+  const parcel = readParcel(office, peer, text, attached);
   if ('refused' in parcel) return parcel;
   const { secret } = parcel.ok;
   if (envelope.kind === 'sealed') return secret === null ? parcel : { refused: 'secret-mismatch' };
@@ -219,28 +255,25 @@ function readParcel(
   office: Office,
   peer: Peer,
   text: Uint8Array,
-  { attached }: SealedEnvelope | InitialEnvelope,
+  attached: Attached,
 ): Result<OpenedParcel, OpeningRefusal> {
   const core = decodeCore(text);
   if ('refused' in core) return core;
+  const beside = attached.digests().map((digest, i) => [toHex(digest), attached.bytes(i)] as const);
   let padded: Uint8Array;
-  let others = attached;
   if ('inside' in core.ok) {
     padded = core.ok.inside;
   } else {
     const { key, digest, context } = core.ok;
-    const [beside, ...rest] = attached;
-    others = rest;
+    const [name, data] = beside.shift() ?? [];
     if (!equal(context, peer.inContext)) return { refused: 'context-mismatch' };
-    if (beside === undefined || !equal(office.hash(beside), digest))
-      return { refused: 'attachment-mismatch' };
-    const opened = office.cipher.open({ key, nonce: CONTENT_NONCE, aad: context, data: beside });
+    if (data === undefined || name !== toHex(digest)) return { refused: 'attachment-mismatch' };
+    const opened = office.cipher.open({ key, nonce: CONTENT_NONCE, aad: context, data });
     if (opened === undefined) return { refused: 'attachment-mismatch' };
     padded = opened;
   }
   const parcel = decodeParcel(padded);
   if ('refused' in parcel) return parcel;
   if (!equal(parcel.ok.context, peer.inContext)) return { refused: 'context-mismatch' };
-  const beside = new Map(others.map((bytes) => [toHex(office.hash(bytes)), bytes]));
-  return { ok: { ...parcel.ok, beside } };
+  return { ok: { ...parcel.ok, beside: new Map(beside) } };
 }

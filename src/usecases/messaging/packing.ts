@@ -10,8 +10,10 @@ import { type Peer, pendingAt } from './peer.ts';
 
 /** What a batch holds besides payloads: labels, ids, heads. With the payloads it has to fit into one parcel. */
 const MAX_AROUND = 32 * 1024;
-/** Around a payload in its record, and in the ciphertext that stands beside it: padding, salt, context, signature. */
-const AROUND_FOR_CIRCLE = 480;
+/** The record of what stands beside the parcel: ids, hash, heads. */
+const AROUND_FOR_CIRCLE = 96;
+/** The parcel before it is padded, and what stands beside it: together they have to fit into one envelope. */
+const MAX_TOGETHER = 136 * 1024;
 /** Numbers without a payload that are out at a time. */
 const MOST_SKIPS = 512;
 
@@ -39,29 +41,35 @@ export function packBatch(
   const beside: ForCircle[] = [];
   let payload = 0;
   let around = 0;
+  let together = 0;
   let skips = peer.inFlight.reduce((sum, envelope) => sum + envelope.skips, 0);
   for (let number = first; number < outgoing.next && records.length < peer.batchLimit; number++) {
     const addressee = pendingAt(peer, number);
     if (addressee === undefined || (addressee.run !== null) !== moved || !same(runOf(addressee), run)) break;
     const { message } = addressee;
-    const isSkip = addressee.end !== null;
-    around += isSkip ? 2 : roundAbout(message);
-    if (around > MAX_AROUND && records.length > 0) break;
-    if (isSkip) {
+    if (addressee.end !== null) {
+      around += 2;
+      if (around > MAX_AROUND && records.length > 0) break;
       // The recipient remembers which numbers held nothing, but not without end.
       if (++skips > MOST_SKIPS && records.length + peer.inFlight.length > 0) break;
       records.push({ kind: 'skip' });
       continue;
     }
-    if (payload + message.bytes > MAX_PAYLOAD_BYTES) break;
-    if (message.group !== null && beside.length === MAX_GROUP_RECORDS) break;
     const bytes = addressee.lot.goods?.[addressee.index];
     if (bytes === undefined) {
       goods.obtain(addressee.lot);
       break;
     }
-    payload += message.bytes;
     const forCircle = groups.seal(message, bytes);
+    if (forCircle === undefined) payload += message.bytes;
+    else together += forCircle.ciphertext.length;
+    around += forCircle === undefined ? roundAbout(message) : AROUND_FOR_CIRCLE;
+    const isFull =
+      payload > MAX_PAYLOAD_BYTES ||
+      around > MAX_AROUND ||
+      together + payload + around > MAX_TOGETHER ||
+      beside.length === MAX_GROUP_RECORDS;
+    if (isFull && records.length > 0) break;
     if (forCircle !== undefined) beside.push(forCircle);
     records.push(forCircle?.record ?? contentOf(addressee, bytes));
   }
@@ -79,6 +87,5 @@ function contentOf({ message }: Addressee, payload: Uint8Array): StreamRecord {
 
 /** The most that a record takes up around its payload: its labels, its ids, its time, and the heads of all. */
 function roundAbout({ type, thread, group }: Pick<Message, 'type' | 'thread' | 'group'>): number {
-  const fixed = group === null ? 42 : AROUND_FOR_CIRCLE;
-  return fixed + utf8(type).length + utf8(thread ?? '').length;
+  return 42 + (group ?? '').length + utf8(type).length + utf8(thread ?? '').length;
 }

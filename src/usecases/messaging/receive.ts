@@ -5,12 +5,7 @@
 import { toHex } from '../../entities/bytes.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
 import { decodeEnvelope, type Opened, type PairingEnvelope } from '../../entities/wire/envelope.ts';
-import {
-  type AckItem,
-  type GroupWantedItem,
-  type Item,
-  MAX_GROUP_RECORDS,
-} from '../../entities/wire/items.ts';
+import { type AckItem, type GroupWantedItem, type Item, MAX_GROUP_KEYS } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Farewell } from './farewell.ts';
 import type { Gossip } from './gossip.ts';
@@ -94,14 +89,14 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   function open(packet: Uint8Array): void {
     const decoded = decodeEnvelope(packet);
     if ('refused' in decoded) return office.count(decoded.refused);
-    const { envelope, covered } = decoded.ok;
+    const { envelope, head } = decoded.ok;
     // From somebody who is to become a peer, or is not to.
-    if (envelope.kind === 'pairing') return parts.onPairing(envelope, covered);
+    if (envelope.kind === 'pairing') return parts.onPairing(envelope, head);
     const peer = office.peers.get(envelope.from);
     if (peer === undefined) return farewell.onStranger(envelope.from);
     if (envelope.kind === 'sealed' || envelope.kind === 'initial')
       return openSealed(peer, decoded.ok, packet);
-    const checked = checkSigned(office, peer, envelope, covered);
+    const checked = checkSigned(office, peer, envelope, () => head);
     if ('refused' in checked) return office.count(checked.refused);
     switch (envelope.kind) {
       case 'greeting':
@@ -187,7 +182,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   function noteAsked(peer: Peer, { sessions }: GroupWantedItem): void {
     const { groupAsked } = peer.due;
     for (const session of sessions) {
-      if (groupAsked.size < MAX_GROUP_RECORDS) groupAsked.set(toHex(session), session);
+      if (groupAsked.size < MAX_GROUP_KEYS) groupAsked.set(toHex(session), session);
     }
     office.cycle.wake();
   }

@@ -23,9 +23,15 @@ import type { Ratchets } from './ratchets.ts';
 /** A content key is used once, so its nonce may stand still. */
 export const CONTENT_NONCE = new Uint8Array(12);
 
+/** What goes beside a parcel, and its hash. */
+export interface Beside {
+  readonly bytes: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
 export interface Sealing {
   /** A packet with these items and what stands beside them, in the pair's session; `undefined` where there is none and none can begin. */
-  parcel(peer: Peer, items: readonly Item[], beside: readonly Uint8Array[]): Uint8Array | undefined;
+  parcel(peer: Peer, items: readonly Item[], beside: readonly Beside[]): Uint8Array | undefined;
   /** Begins a session with one of the keys that the peer reserved for us, and sends on it from now on. */
   begin(peer: Peer): boolean;
   greeting(peer: Peer, nonce: Uint8Array): Uint8Array;
@@ -82,13 +88,13 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
     return peer.serial;
   }
 
-  function signed(peer: Peer, envelope: Unsealed): Uint8Array {
-    return encodeEnvelope(envelope, (covered) =>
+  function signed(peer: Peer, envelope: Unsealed, digests: readonly Uint8Array[] = []): Uint8Array {
+    const sign = (covered: Uint8Array): Uint8Array =>
       office.account.sign({
         label: ENVELOPE_LABEL,
         digest: envelopeDigest(office.hash, peer.outContext, covered),
-      }),
-    );
+      });
+    return encodeEnvelope(envelope, sign, digests);
   }
 
   function begin(peer: Peer): boolean {
@@ -120,22 +126,19 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
         items,
       });
       const salt = office.randomness(SALT_BYTES);
-      const attached: Uint8Array[] = [];
+      const attached: Beside[] = [];
       let core: Uint8Array;
       if (text.length <= LARGEST_INSIDE) {
         core = encodeCore(salt, { inside: text });
       } else {
         const key = office.randomness(32);
-        const beside = office.cipher.seal({
-          key,
-          nonce: CONTENT_NONCE,
-          aad: peer.outContext,
-          data: text,
-        });
-        attached.push(beside);
-        core = encodeCore(salt, { key, digest: office.hash(beside), context: peer.outContext });
+        const bytes = office.cipher.seal({ key, nonce: CONTENT_NONCE, aad: peer.outContext, data: text });
+        const digest = office.hash(bytes);
+        attached.push({ bytes, digest });
+        core = encodeCore(salt, { key, digest, context: peer.outContext });
       }
       attached.push(...others);
+      const digests = attached.map(({ digest }) => digest);
       const { type, body } = ratchet.encrypt(core);
       ratchets.used(session.id);
       pairChanged(office, peer);
@@ -143,7 +146,8 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
       const tag = sessionTag(session.id);
       if (type === 0) {
         const serial = nextSerial(peer);
-        const packet = signed(peer, { kind: 'initial', from, serial, session: tag, body, attached });
+        const initial = { kind: 'initial', from, serial, session: tag, body } as const;
+        const packet = signed(peer, { ...initial, attached: attached.map(({ bytes }) => bytes) }, digests);
         peer.contact.initialNonces = [packetNonce(office, packet), ...peer.contact.initialNonces].slice(
           0,
           16,
@@ -153,8 +157,11 @@ export function createSealing(office: Office, ratchets: Ratchets): Sealing {
       const counter = session.sent + 1;
       peer.sessions = updateSession(peer.sessions, { ...session, sent: counter }, false);
       const { out } = envelopeKeys(office, peer, session);
-      return encodeEnvelope({ kind: 'sealed', from, counter, session: tag, body, attached }, (covered) =>
-        envelopeMac(office.mac, out, covered),
+      const sealed = { kind: 'sealed', from, counter, session: tag, body } as const;
+      return encodeEnvelope(
+        { ...sealed, attached: attached.map(({ bytes }) => bytes) },
+        (covered) => envelopeMac(office.mac, out, covered),
+        digests,
       );
     },
 

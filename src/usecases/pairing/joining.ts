@@ -228,7 +228,7 @@ export function createJoining(parts: JoiningParts): Joining {
   function packet(bytes: Uint8Array): void {
     const decoded = decodeEnvelope(bytes);
     if (held === undefined || 'refused' in decoded || decoded.ok.envelope.kind !== 'pairing') return;
-    const { envelope, covered } = decoded.ok;
+    const { envelope, head: covered } = decoded.ok;
     const { packets, link } = held;
     if (envelope.from !== link.inviter.id || !equal(envelope.tag, packets.tag)) return;
     if (!packets.isAuthentic(envelope, self.id, covered)) return;

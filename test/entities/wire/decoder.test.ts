@@ -32,9 +32,10 @@ const REFUSALS = new Set([
 const seeded = new Seeded(20_260_101);
 const SEALED = new Uint8Array(64).fill(7);
 const models = {
-  envelopes: fc
-    .sample(anyEnvelope, { numRuns: 300, seed: 1 })
-    .map((one) => encodeEnvelope(one, () => SEALED.subarray(0, authenticatorBytes(one.kind)))),
+  envelopes: fc.sample(anyEnvelope, { numRuns: 300, seed: 1 }).map((one) => {
+    const digests = 'attached' in one ? one.attached.map(() => SEALED.subarray(0, 32)) : [];
+    return encodeEnvelope(one, () => SEALED.subarray(0, authenticatorBytes(one.kind)), digests);
+  }),
   parcels: fc.sample(anyParcel, { numRuns: 300, seed: 2 }).map(encodeParcel),
   cores: fc
     .sample(fc.uint8Array({ maxLength: 400 }), { numRuns: 100, seed: 3 })

@@ -1,5 +1,11 @@
 /** What the broker and the peers send: envelopes, and what stands inside. */
-import { authenticatorBytes, decodeEnvelope, encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
+import { nobleHash as hash } from '../../../src/adapters/noble/primitives.ts';
+import {
+  authenticatorBytes,
+  coveredBytes,
+  decodeEnvelope,
+  encodeEnvelope,
+} from '../../../src/entities/wire/envelope.ts';
 import { decodeGroupText, encodeGroupText } from '../../../src/entities/wire/group-text.ts';
 import type { Item } from '../../../src/entities/wire/items.ts';
 import { pad, unpad } from '../../../src/entities/wire/padding.ts';
@@ -55,10 +61,23 @@ function accepted<T>(result: { readonly ok: T } | { readonly refused: string }):
 function examineEnvelope(input: Uint8Array): void {
   const opened = accepted(decodeEnvelope(input));
   if (opened === undefined) return;
-  const { envelope, covered } = opened;
+  const { envelope, head } = opened;
   const length = authenticatorBytes(envelope.kind);
-  demand(same(covered, input.subarray(0, -length)), 'the authenticator does not cover all before its bytes');
-  const again = encodeEnvelope(envelope, () => input.subarray(-length));
+  demand(same(head, input.subarray(0, -length)), 'the head is not all before the authenticator');
+  const digests = 'attached' in envelope ? envelope.attached.map((bytes) => hash(bytes)) : [];
+  let covered: Uint8Array | undefined;
+  const again = encodeEnvelope(
+    envelope,
+    (bytes) => {
+      covered = bytes.slice();
+      return input.subarray(-length);
+    },
+    digests,
+  );
+  demand(
+    covered !== undefined && same(covered, coveredBytes(opened, digests)),
+    'the authenticator covers something else at the receiver',
+  );
   demand(same(again, input), 'an envelope was accepted that is not what its sender would write');
 }
 

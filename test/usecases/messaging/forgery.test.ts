@@ -30,7 +30,8 @@ async function forgeries(rig: Rig): Promise<Uint8Array[]> {
     ];
     const chosen = forged[i % 7];
     if (chosen === undefined) return rig.seeded.bytes(i % 400);
-    return encodeEnvelope(chosen, () => rig.seeded.bytes(chosen.kind === 'sealed' ? 16 : 64));
+    const digests = 'attached' in chosen ? chosen.attached.map(() => rig.seeded.bytes(32)) : [];
+    return encodeEnvelope(chosen, () => rig.seeded.bytes(chosen.kind === 'sealed' ? 16 : 64), digests);
   });
 }
 

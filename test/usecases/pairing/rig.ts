@@ -182,7 +182,7 @@ export class Device {
       packet: (bytes) => {
         const decoded = decodeEnvelope(bytes);
         if ('refused' in decoded || decoded.ok.envelope.kind !== 'pairing') return;
-        this.running?.inviting?.packet(decoded.ok.envelope, decoded.ok.covered);
+        this.running?.inviting?.packet(decoded.ok.envelope, decoded.ok.head);
       },
       connected: () => undefined,
       disconnected: () => undefined,

@@ -1,0 +1,4 @@
+import { embedded } from './kinds/embedded.ts';
+import { scenario } from './scenario.ts';
+
+scenario(embedded, ['mqtt', 'mqtt', 'mqtt']);
