@@ -82,9 +82,13 @@ export function hasServed(session: Pick<SentGroupSession, 'messages' | 'startedA
   return age < 0 || age >= DAYS_BEFORE_ROTATION * DAY;
 }
 
-/** Whether somebody who may hold the keys of this circle's sessions is not entitled to what comes next. */
-export function hasLost(before: ReadonlySet<DeviceId>, now: ReadonlySet<DeviceId>): boolean {
-  return [...before].some((device) => !now.has(device));
+/**
+ * Whether other devices are in a circle than before, which ends its sessions: so each has the same recipients from
+ * its first message to its last. Whoever left must not read what comes next; and whoever came, and is owed something
+ * from before, must not read what was said in between.
+ */
+export function isOther(before: ReadonlySet<DeviceId>, now: ReadonlySet<DeviceId>): boolean {
+  return before.size !== now.size || [...before].some((device) => !now.has(device));
 }
 
 /** Stands in every text that is encrypted in a group session: it is from this device, for this circle of this mesh. */

@@ -5,7 +5,14 @@
  * removal, a new group a wrong deletion.
  */
 import type { DeviceId } from '../device-id.ts';
-import { type EntryHash, type GroupId, isKind, type Log, type WrittenName } from './entry.ts';
+import {
+  type EntryHash,
+  type GroupId,
+  type GroupRemoveBody,
+  isKind,
+  type Log,
+  type WrittenName,
+} from './entry.ts';
 import { currentNamings, type Naming, settledName } from './names.ts';
 import type { Standing } from './standing.ts';
 
@@ -26,45 +33,65 @@ interface Gathered {
   readonly additions: Map<DeviceId, EntryHash[]>;
 }
 
-/** The groups that exist, in the order of their ids. */
+/** What an addition adds, as far as nobody took it out again. */
+interface Addition {
+  readonly group: GroupId;
+  readonly devices: Set<DeviceId>;
+}
+
+/**
+ * The groups that exist, in the order of their ids. Anybody who was ever a member can write entries that name much;
+ * what they cost here is bounded by the devices that there are, and by what is in the log.
+ */
 export function foldGroups(log: Log, standing: Standing): readonly Group[] {
   const gathered = new Map<GroupId, Gathered>();
   const deleted = new Set<GroupId>();
-  const takenOut = new Set<string>();
+  const additions = new Map<EntryHash, Addition>();
   for (const entry of log.values()) {
     if (isKind(entry, 'group-delete')) deleted.add(entry.body.group);
     else if (isKind(entry, 'group-create') && standing.counts(entry)) {
       gathered.set(entry.hash, { original: entry.body.name, namings: [], additions: new Map() });
-    } else if (isKind(entry, 'group-remove')) {
-      for (const add of entry.body.adds) {
-        for (const device of entry.body.devices) takenOut.add(pair(add, device));
-      }
+    } else if (isKind(entry, 'group-add') && standing.counts(entry)) {
+      const { group, devices } = entry.body;
+      const known = devices.filter((device) => standing.everMembers.has(device));
+      additions.set(entry.hash, { group, devices: new Set(known) });
     }
   }
   for (const entry of log.values()) {
-    if (isKind(entry, 'group-add') && standing.counts(entry)) {
-      const group = gathered.get(entry.body.group);
-      for (const device of entry.body.devices) {
-        if (group === undefined || takenOut.has(pair(entry.hash, device))) continue;
-        group.additions.set(device, [...(group.additions.get(device) ?? []), entry.hash].sort());
-      }
-    } else if (isKind(entry, 'group-rename') && standing.counts(entry)) {
+    if (isKind(entry, 'group-remove')) takeOut(additions, entry.body);
+    else if (isKind(entry, 'group-rename') && standing.counts(entry)) {
       const { group, name, replaces } = entry.body;
       gathered.get(group)?.namings.push({ hash: entry.hash, name, replaces });
+    }
+  }
+  for (const [hash, { group, devices }] of [...additions].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const present = gathered.get(group)?.additions;
+    for (const device of present === undefined ? [] : devices) {
+      const before = present?.get(device);
+      if (before === undefined) present?.set(device, [hash]);
+      else before.push(hash);
     }
   }
   return [...gathered]
     .filter(([id]) => !deleted.has(id))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, { original, namings, additions }]) => ({
+    .map(([id, { original, namings, additions: present }]) => ({
       id,
       name: settledName(namings, original),
-      members: new Set([...additions.keys()].filter((device) => standing.members.has(device)).sort()),
-      additions,
+      members: new Set([...present.keys()].filter((device) => standing.members.has(device)).sort()),
+      additions: present,
       namings: currentNamings(namings).map((naming) => naming.hash),
     }));
 }
 
-function pair(add: EntryHash, device: DeviceId): string {
-  return `${add}${device}`;
+/** Every pair of an addition and a device that the removal names. */
+function takeOut(
+  additions: ReadonlyMap<EntryHash, Addition>,
+  { adds, devices }: Pick<GroupRemoveBody, 'adds' | 'devices'>,
+): void {
+  const named = new Set(devices);
+  for (const add of adds) {
+    const left = additions.get(add)?.devices;
+    for (const device of left ?? []) if (named.has(device)) left?.delete(device);
+  }
 }

@@ -9,7 +9,7 @@
  * Longer than most, because all of it reads and moves the same few marks of one conversation.
  */
 import { equal, toHex } from '../../entities/bytes.ts';
-import { same } from '../../entities/outgoing-stream.ts';
+import { type OutgoingStream, same } from '../../entities/outgoing-stream.ts';
 import { lastEntry } from '../../entities/roster/compose.ts';
 import type { Membership } from '../../entities/roster/membership.ts';
 import { retireSession, sessionToSendOn } from '../../entities/session-set.ts';
@@ -99,7 +99,19 @@ export interface ContactParts {
 export function createContact(parts: ContactParts): Contact {
   const { office, outbox, ratchets, sealing, groups, vigilance, membership, gossip } = parts;
   const { clock } = office;
-  const oldCopy = createOldCopy(office, outbox, ratchets, greet, groups);
+  const oldCopy = createOldCopy(office, outbox, ratchets, (peer) => greetWithin(peer, SECOND), groups);
+
+  /** Greets it, but not so soon after the last time; where a try is waiting already, its turn comes by itself. */
+  function greetWithin(peer: Peer, pause: number): void {
+    const { contact } = peer;
+    const left = contact.greetedAt + pause - clock.elapsed();
+    if (left <= 0) return greet(peer);
+    if (!office.isOnline() || contact.cancelRetry !== undefined) return;
+    contact.cancelRetry = clock.after(left, () => {
+      contact.cancelRetry = undefined;
+      if (office.isOnline()) greet(peer);
+    });
+  }
 
   function greet(peer: Peer): void {
     if (peer.gone) return;
@@ -359,7 +371,7 @@ export function createContact(parts: ContactParts): Contact {
         sending:
           outgoing === undefined
             ? null
-            : { stream: outgoing.id, low: outgoing.through + 1, next: outgoing.next },
+            : { stream: outgoing.id, low: outgoing.through + 1, next: announcedNext(outgoing) },
         heads: office.heads(),
         keysLeft: peer.theirKeys.length,
         heard: vigilance.hearsay(),
@@ -369,14 +381,7 @@ export function createContact(parts: ContactParts): Contact {
     watch,
 
     freshen(peer) {
-      const { contact } = peer;
-      // Where a try is waiting already, its turn comes by itself.
-      if (!office.isOnline() || contact.cancelRetry !== undefined) return;
-      const pause = Math.max(0, contact.greetedAt + STALL - clock.elapsed());
-      contact.cancelRetry = clock.after(pause, () => {
-        contact.cancelRetry = undefined;
-        if (office.isOnline() && !peer.gone) greet(peer);
-      });
+      if (peer.contact.cancelRetry === undefined) greetWithin(peer, STALL);
     },
 
     breakSilence() {
@@ -392,7 +397,10 @@ export function createContact(parts: ContactParts): Contact {
     checkWithheld() {
       for (const peer of office.peers.values()) {
         const { announced } = peer.contact;
-        if (announced === undefined || clock.elapsed() - announced.since < WITHHELD_AFTER) continue;
+        // Where it was told to wait, it does.
+        if (peer.toldFull) peer.contact.announced = undefined;
+        if (announced === undefined || peer.toldFull) continue;
+        if (clock.elapsed() - announced.since < WITHHELD_AFTER) continue;
         const { incoming } = peer;
         const through = incoming !== undefined && same(incoming.id, announced.stream) ? incoming.through : 0;
         const missing = announced.next - 1 - through;
@@ -402,4 +410,9 @@ export function createContact(parts: ContactParts): Contact {
       }
     },
   };
+}
+
+/** What the broker has taken so far: only that can be missed. */
+function announcedNext({ through, published }: OutgoingStream): number {
+  return Math.max(through, published) + 1;
 }

@@ -4,7 +4,7 @@
  *
  * Whoever can read what is encrypted was addressed by it. So a message is encrypted for its circle only while
  * nobody is in it to whom it was not addressed; else it goes to each of its recipients by itself. And all sessions of
- * a circle end in the step in which somebody is taken out of it.
+ * a circle end in the step in which somebody comes into it or is taken out of it.
  *
  * Ciphertexts are not stored: what has to be sent again and is no longer here is encrypted again. A session that has
  * served long enough is not stored any more either, and is kept in memory while a ciphertext of it is.
@@ -16,8 +16,8 @@ import {
   type GroupSessionId,
   groupContext,
   type Holder,
-  hasLost,
   hasServed,
+  isOther,
   type SentGroupSession,
 } from '../../entities/group-session.ts';
 import { type Circle, circleMembers } from '../../entities/roster/circle.ts';
@@ -29,7 +29,7 @@ import { SALT_BYTES } from '../../entities/wire/parcel.ts';
 import type { GroupRecord } from '../../entities/wire/records.ts';
 import type { InboundGroupSession, OutboundGroupSession, Pickle } from '../ports/engine.ts';
 import type { GroupSendingRecord } from '../ports/records.ts';
-import type { Message } from './lot.ts';
+import { type Message, NOT_IN_GROUP, type SealedIn } from './lot.ts';
 import type { Office } from './office.ts';
 import type { Peer } from './peer.ts';
 
@@ -50,8 +50,8 @@ export interface GroupSending {
   keysFor(peer: Peer, beside: readonly ForCircle[]): readonly GroupKey[];
   /** The key that this peer asks for, or why it does not get it. */
   answer(peer: Peer, session: Uint8Array): GroupKey | GroupDenial;
-  /** The peer has acknowledged a message of this session. */
-  confirmed(device: DeviceId, session: GroupSessionId): void;
+  /** The peer has acknowledged this. */
+  confirmed(device: DeviceId, sealed: SealedIn): void;
   /** The message is over for everybody. */
   forget(message: Message): void;
   grown(before: Roster, now: Roster): void;
@@ -176,6 +176,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
 
   function drop(pen: Pen): void {
     const { id, circle } = pen.session;
+    for (const peer of office.peers.values()) peer.groupKeysSent.delete(id);
     pens.delete(id);
     if (current.get(circle) === pen) current.delete(circle);
     pen.live?.dispose();
@@ -241,7 +242,9 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
     seal(message, payload) {
       const { group } = message;
       if (group === null) return undefined;
-      const addressed = new Set(message.to.map(({ device }) => device));
+      // Those from whom it was withdrawn may be in the circle again, and are not to have it for that.
+      const still = message.to.filter(({ reason }) => reason !== NOT_IN_GROUP);
+      const addressed = new Set(still.map(({ device }) => device));
       for (const device of recipients(group)) if (!addressed.has(device)) return undefined;
       return sealed.get(toHex(message.id)) ?? encrypt(group, message, payload);
     },
@@ -280,10 +283,12 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
       return holder === undefined ? 'unknown-session' : keyFrom(pen, holder.from);
     },
 
-    confirmed(device, session) {
+    confirmed(device, { session, index }) {
       const pen = pens.get(session);
       const holder = pen?.session.holders.get(device);
       if (pen === undefined || holder === undefined || holder.confirmed) return;
+      // What it has read before the last that it was given may have taken a key from a later index on.
+      if (index > holder.from) return;
       hold(pen, device, { ...holder, confirmed: true });
     },
 
@@ -291,7 +296,7 @@ export function createGroupSending(office: Office, roster: () => Roster): GroupS
 
     grown(before, now) {
       for (const circle of new Set([...pens.values()].map((pen) => pen.session.circle))) {
-        if (hasLost(circleMembers(before, circle), circleMembers(now, circle))) endAll(circle);
+        if (isOther(circleMembers(before, circle), circleMembers(now, circle))) endAll(circle);
       }
     },
 

@@ -30,6 +30,14 @@ export interface Message {
   freed: boolean;
 }
 
+/** Why a message ended for a device that was taken out of the group to which it was addressed. */
+export const NOT_IN_GROUP = 'not-in-group';
+
+export interface SealedIn {
+  readonly session: GroupSessionId;
+  readonly index: number;
+}
+
 /** One message on its way to one recipient. */
 export interface Addressee {
   readonly device: DeviceId;
@@ -50,8 +58,8 @@ export interface Addressee {
    * lives of the program it is known whether there was one at all, which the stream tells, and seldom more.
    */
   attempts: number;
-  /** The group session in which it was last put into an envelope, if it was one, in this life of the program. */
-  sealedIn: GroupSessionId | undefined;
+  /** Where it was last put into an envelope for its circle, if it was, in this life of the program. */
+  sealedIn: SealedIn | undefined;
 }
 
 export function runOf(addressee: Addressee): Uint8Array {

@@ -33,7 +33,7 @@ import type { Office } from './office.ts';
 import { type Peer, spendSignatureCheck } from './peer.ts';
 import type { Ratchets } from './ratchets.ts';
 import { CONTENT_NONCE, dropRetired, envelopeKeys, pairChanged } from './sealing.ts';
-import { isOldReplay } from './vigilance.ts';
+import { isOldReplay, noteReceived } from './vigilance.ts';
 
 export type OpeningRefusal =
   /** Seen before: dropped without a thought. */
@@ -164,8 +164,9 @@ function openSealed(
   const mac = envelopeMac(office.mac, envelopeKeys(office, peer, session).in, covered());
   if (!equal(mac, envelope.mac)) return { refused: 'mac-wrong' };
   if (hasSeen(session.seen, envelope.counter)) {
-    return { refused: isOldReplay(peer, session.id, envelope.counter) ? 'replayed-late' : 'replayed' };
+    return { refused: isOldReplay(peer, envelope.mac) ? 'replayed-late' : 'replayed' };
   }
+  noteReceived(peer, envelope.mac, office.clock.elapsed());
   const counted = { ...session, seen: markSeen(session.seen, envelope.counter) };
   peer.sessions = updateSession(peer.sessions, counted, false);
   pairChanged(office, peer);

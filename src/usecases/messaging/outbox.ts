@@ -22,7 +22,7 @@ import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../
 import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
 import type { GroupSending } from './group-sending.ts';
-import { type Addressee, type Lot, lotRecord, makeLot, messageRecord, runOf } from './lot.ts';
+import { type Addressee, type Lot, lotRecord, makeLot, messageRecord, NOT_IN_GROUP, runOf } from './lot.ts';
 import type { Office } from './office.ts';
 import { type Outgoing, packBatch } from './packing.ts';
 import { type Peer, pendingAt } from './peer.ts';
@@ -267,7 +267,7 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
         const addressee = pendingAt(peer, first + i);
         if (addressee === undefined) return;
         addressee.attempts += 1;
-        addressee.sealedIn = sealed?.session;
+        addressee.sealedIn = sealed;
       });
     },
 
@@ -368,7 +368,7 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
           const { group } = addressee.message;
           if (addressee.over || group === null || isIn(peer.id, group)) continue;
           addressee.mayHaveArrived = addressee.number <= (peer.outgoing?.offered ?? 0);
-          end(addressee, 'failed', 'not-in-group');
+          end(addressee, 'failed', NOT_IN_GROUP);
           lotChanged(addressee.lot);
         }
       }

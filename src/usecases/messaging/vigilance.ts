@@ -6,10 +6,8 @@
  * A device that is silent is usually just off. But members say to each other, in every hello, when a device has
  * last answered them; so one that answers others and not this one, though the broker took the question, is known.
  */
-import type { DeviceId } from '../../entities/device-id.ts';
-import { deviceIdBytes, deviceIdFromBytes } from '../../entities/device-id.ts';
-import { highestSeen } from '../../entities/seen-numbers.ts';
-import type { SessionId } from '../../entities/session-set.ts';
+import { toHex } from '../../entities/bytes.ts';
+import { type DeviceId, deviceIdBytes, deviceIdFromBytes } from '../../entities/device-id.ts';
 import type { HelloItem } from '../../entities/wire/items.ts';
 import type { Office } from './office.ts';
 import type { Peer } from './peer.ts';
@@ -20,6 +18,8 @@ const HANDED_OVER = 10 * MINUTE;
 /** What was received so long ago in a connection that still stands is known to the broker as received. */
 const SETTLED = 5 * MINUTE;
 const REPORTED_EVERY = 60 * MINUTE;
+/** Packets of each peer. */
+const REMEMBERED = 1024;
 
 export interface Vigilance {
   /** A greeting went out. */
@@ -43,15 +43,15 @@ export interface Vigilance {
 export interface Vigil {
   /** The first greeting that was not answered by anything, in this connection. */
   unansweredSince: number | undefined;
-  /** It was there at this time, or later. */
-  aliveAt: number | undefined;
+  /** It was there at this time, or later; by both clocks, because one of them stands still while a device sleeps. */
+  alive: { readonly elapsed: number; readonly now: number } | undefined;
   /** It answers others and not this device. */
   withheldSince: number | undefined;
-  /** Of each session: up to which number the broker knows everything to have been received; and what will be that. */
-  settled: ReadonlyMap<SessionId, number>;
-  candidate: ReadonlyMap<SessionId, number> | undefined;
+  /** MACs of packets that came in this run, and when; the oldest go first. */
+  readonly received: Map<string, number>;
+  /** What came until then the broker knows to have been received; and what will be that time. */
   settledAt: number;
-  candidateAt: number;
+  candidateAt: number | undefined;
   replays: number;
   reportedAt: number;
 }
@@ -59,20 +59,31 @@ export interface Vigil {
 export function newVigil(): Vigil {
   return {
     unansweredSince: undefined,
-    aliveAt: undefined,
+    alive: undefined,
     withheldSince: undefined,
-    settled: new Map(),
-    candidate: undefined,
-    settledAt: 0,
-    candidateAt: 0,
+    received: new Map(),
+    settledAt: Number.NEGATIVE_INFINITY,
+    candidateAt: undefined,
     replays: 0,
     reportedAt: Number.NEGATIVE_INFINITY,
   };
 }
 
-/** Whether the broker handed this over before, and knows it. */
-export function isOldReplay({ vigil }: Peer, session: SessionId, counter: number): boolean {
-  return counter <= (vigil.settled.get(session) ?? 0);
+/**
+ * Whether the broker handed over this very packet before, and knows it. A device that was put back to an older state
+ * uses numbers again, but its packets are others.
+ */
+export function isOldReplay({ vigil }: Peer, mac: Uint8Array): boolean {
+  const at = vigil.received.get(toHex(mac));
+  return at !== undefined && at <= vigil.settledAt;
+}
+
+export function noteReceived({ vigil }: Peer, mac: Uint8Array, elapsed: number): void {
+  vigil.received.set(toHex(mac), elapsed);
+  for (const oldest of vigil.received.keys()) {
+    if (vigil.received.size <= REMEMBERED) return;
+    vigil.received.delete(oldest);
+  }
 }
 
 export function createVigilance(office: Office): Vigilance {
@@ -95,14 +106,17 @@ export function createVigilance(office: Office): Vigilance {
     },
 
     answered({ vigil }, askedAt) {
-      vigil.aliveAt = Math.max(vigil.aliveAt ?? askedAt, askedAt);
+      if (vigil.alive !== undefined && vigil.alive.elapsed >= askedAt) return;
+      vigil.alive = { elapsed: askedAt, now: wall(askedAt) };
     },
 
     hearsay() {
       const heard: { device: Uint8Array; ago: number }[] = [];
       for (const { id, standing, vigil } of office.peers.values()) {
-        if (standing !== 'member' || vigil.aliveAt === undefined) continue;
-        heard.push({ device: deviceIdBytes(id), ago: Math.ceil(clock.elapsed() - vigil.aliveAt) });
+        const { alive } = vigil;
+        if (standing !== 'member' || alive === undefined) continue;
+        const ago = Math.max(clock.elapsed() - alive.elapsed, clock.now() - alive.now);
+        heard.push({ device: deviceIdBytes(id), ago: Math.ceil(ago) });
       }
       return heard;
     },
@@ -128,7 +142,8 @@ export function createVigilance(office: Office): Vigilance {
     disconnected() {
       for (const { vigil } of office.peers.values()) {
         vigil.unansweredSince = undefined;
-        vigil.candidate = undefined;
+        vigil.alive = undefined;
+        vigil.candidateAt = undefined;
       }
     },
 
@@ -138,23 +153,16 @@ export function createVigilance(office: Office): Vigilance {
         reportReplays(peer);
         const { vigil } = peer;
         if (!office.isOnline()) continue;
-        if (vigil.candidate === undefined) mark(peer);
-        else if (now - vigil.candidateAt >= SETTLED) {
-          vigil.settled = vigil.candidate;
-          vigil.settledAt = vigil.candidateAt;
-          mark(peer);
-        }
+        const { candidateAt } = vigil;
+        if (candidateAt !== undefined && now - candidateAt < SETTLED) continue;
+        vigil.settledAt = candidateAt ?? vigil.settledAt;
+        vigil.candidateAt = now;
       }
     },
   };
 
   function peerOf(id: DeviceId | undefined): Peer | undefined {
     return id === undefined ? undefined : office.peers.get(id);
-  }
-
-  function mark({ vigil, sessions }: Peer): void {
-    vigil.candidate = new Map(sessions.sessions.map(({ id, seen }) => [id, highestSeen(seen)]));
-    vigil.candidateAt = clock.elapsed();
   }
 
   /** The first at once, and what comes after it in one sum an hour. */

@@ -1,5 +1,6 @@
 /** A broker that holds back, or serves again, what it should not: told to the person with the device and the time. */
 import { describe, expect, it } from 'vitest';
+import { INBOX_BYTES } from '../../../src/usecases/messaging/inbox.ts';
 import type { Packet } from './post.ts';
 import { DAY, HOUR, MINUTE, Rig, SECOND } from './rig.ts';
 import type { RigDevice } from './rig-device.ts';
@@ -91,6 +92,66 @@ describe('a broker that holds back all that passes between two devices', () => {
     await rig.pass(MINUTE);
     expect(told(rig.laptop, 'peer-withheld')).toEqual([]);
   });
+
+  it('is not suspected because of a device that slept, and says later what was so before', async () => {
+    let asleep = 0;
+    let sleepsSince: number | undefined;
+    const rig = await Rig.met({
+      devices: 3,
+      clockOf: (name, clock) => ({
+        now: () => clock.now(),
+        // It stands still while the device sleeps, as a steady clock may.
+        elapsed: () =>
+          name === "Alice's phone" ? (sleepsSince ?? clock.elapsed() - asleep) : clock.elapsed(),
+        after: (delay, call) => clock.after(delay, call),
+      }),
+    });
+    await rig.pass(MINUTE);
+    const began = rig.clock.elapsed();
+    sleepsSince = began;
+    await rig.pass(5 * MINUTE);
+    await rig.stop(rig.pi);
+    await rig.send(rig.laptop, rig.pi, 'are you there?');
+    await rig.pass(2 * HOUR);
+    asleep = rig.clock.elapsed() - began;
+    sleepsSince = undefined;
+    // It wakes before it finds out that it was cut off.
+    rig.post.disconnect(rig.laptop.id);
+    rig.post.connect(rig.laptop.id, true);
+    await rig.pass(MINUTE);
+    expect(told(rig.laptop, 'peer-withheld')).toEqual([]);
+  });
+});
+
+describe('messages that were announced and do not come', () => {
+  const withheld = (device: RigDevice) => told(device, 'messages-withheld');
+
+  it('are not called withheld by a device that has no room for them', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    await rig.send(rig.laptop, rig.phone, 'zero');
+    await rig.pass(5 * SECOND);
+    await rig.stop(rig.phone);
+    await rig.phone.withStore(async (keystore) => {
+      const put = { from: rig.laptop.id, stream: new Uint8Array(16), receivedAt: 0, messages: [] };
+      await keystore.commit([{ kind: 'inbox', key: `900.${INBOX_BYTES - 100}.0`, put }]);
+    });
+    await rig.start(rig.phone);
+    await rig.pass(5 * SECOND);
+    for (let i = 0; i < 3; i++) await rig.send(rig.laptop, rig.phone, 'x'.repeat(200));
+    await rig.pass(30 * MINUTE);
+    expect(told(rig.laptop, 'peer-inbox-full').length).toBeGreaterThan(0);
+    expect(withheld(rig.phone)).toEqual([]);
+  });
+
+  it('are not called withheld where the broker has never taken them', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    rig.post.outcome = ({ bytes }) => (bytes.length > 20_000 ? 'too-large' : 'taken');
+    await rig.send(rig.laptop, rig.phone, { payload: new Uint8Array(40 * 1024) });
+    await rig.pass(30 * MINUTE);
+    await rig.restart(rig.phone);
+    await rig.pass(30 * MINUTE);
+    expect(withheld(rig.phone)).toEqual([]);
+  });
 });
 
 describe('a broker that hands out again what it had handed out long before', () => {
@@ -131,5 +192,25 @@ describe('a broker that hands out again what it had handed out long before', () 
     await rig.pass(HOUR);
     expect(told(rig.phone, 'packets-replayed')).toEqual([]);
     expect(await rig.payloads(rig.phone)).toEqual(['one']);
+  });
+
+  it('is not suspected because of a device that was put back and uses numbers again', async () => {
+    const rig = await Rig.met({ devices: 3 });
+    await rig.send(rig.laptop, rig.phone, 'one');
+    await rig.send(rig.phone, rig.laptop, 'hi');
+    await rig.pass(5 * SECOND);
+    const image = rig.laptop.disk.image();
+    for (let i = 0; i < 10; i++) {
+      await rig.send(rig.laptop, rig.phone, `message ${i}`);
+      await rig.pass(SECOND);
+    }
+    await rig.pass(20 * MINUTE);
+    rig.crash(rig.laptop);
+    rig.laptop.disk.restore(image);
+    await rig.start(rig.laptop);
+    await rig.send(rig.laptop, rig.phone, 'after');
+    await rig.pass(5 * MINUTE);
+    expect(told(rig.phone, 'packets-replayed')).toEqual([]);
+    expect((await rig.payloads(rig.phone)).at(-1)).toBe('after');
   });
 });
