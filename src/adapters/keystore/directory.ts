@@ -43,8 +43,10 @@ export class Directory {
   }
 
   apply(origin: Origin, changes: readonly DirectoryChange[]): void {
-    const latest = this.latestEpoch();
-    if (latest === undefined || !equal(latest.id, origin.epoch.id)) {
+    const last = this.#spans.at(-1);
+    // Commits come in the order of their numbers, whatever a checkpoint claims about later ones.
+    if (last !== undefined && origin.number < last.from) throw new Undecodable();
+    if (last === undefined || !equal(last.epoch.id, origin.epoch.id)) {
       this.#spans.push({ from: origin.number, epoch: origin.epoch });
     }
     for (const { kind, key, removed } of changes) {

@@ -68,7 +68,7 @@ export async function readHistory(source: HistorySource): Promise<History> {
     link(digests, origin.number, own);
     end = { number: origin.number, digest: own };
     if (origin.number >= first) {
-      directory.apply(origin, record.changes);
+      decodeOr('checkpoint', first, () => directory.apply(origin, record.changes));
       bytesSince += bytes.length;
     }
   }

@@ -8,6 +8,8 @@
  *
  * Ciphertexts are not stored: what has to be sent again and is no longer here is encrypted again. A session that has
  * served long enough is not stored any more either, and is kept in memory while a ciphertext of it is.
+ *
+ * One closure, though long: whatever ends a session has to let go of its ciphertexts, its handles and its record.
  */
 import { fromHex, toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';

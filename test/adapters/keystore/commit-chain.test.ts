@@ -52,6 +52,14 @@ describe('a commit', () => {
 });
 
 describe('a checkpoint', () => {
+  it('that begins behind the commit that follows it is refused when that one comes', () => {
+    const written = bytes(1, 7, 1, ...EPOCH, 0);
+    const { directory } = decodeCheckpoint(written);
+    const epochOf = { id: EPOCH, schema: 1 };
+    expect(() => directory.apply({ number: 6, epoch: epochOf }, [])).toThrow(Undecodable);
+    directory.apply({ number: 7, epoch: epochOf }, []);
+  });
+
   const epoch = (from: number): number[] => [from, 1, ...EPOCH];
   const kind = (name: string, ...keys: readonly (readonly number[])[]): number[] => [
     ...letter(name),
