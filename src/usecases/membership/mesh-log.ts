@@ -115,7 +115,9 @@ export function createMeshLog(parts: MeshLogParts): MeshLog {
   function confirm(): void {
     const status = current.roster.devices.get(self.id)?.status;
     const owes = status === 'member' || status === 'removed' || tookAsMember;
-    if (confirmed || !isOriented || ownElsewhere.length > 0 || !owes) return;
+    // Where no other member is left, nobody will ever show anything.
+    const isAlone = current.roster.members.size === 1 && status === 'member';
+    if (confirmed || !(isOriented || isAlone) || ownElsewhere.length > 0 || !owes) return;
     for (const body of confirmations(current, self.id)) write(body);
     confirmed = true;
     tookAsMember = false;

@@ -1,6 +1,6 @@
 /** The membership log in running devices: how it spreads, and what it does to those whom it names. */
 import { describe, expect, it } from 'vitest';
-import { confirmationsOf } from '../../../src/entities/roster/compose.ts';
+import { confirmationsOf, unconfirmed } from '../../../src/entities/roster/compose.ts';
 import { isKind } from '../../../src/entities/roster/entry.ts';
 import { encodeEnvelope } from '../../../src/entities/wire/envelope.ts';
 import type { Clock } from '../../../src/usecases/ports/clock.ts';
@@ -225,6 +225,20 @@ describe('a device that is void for a while', () => {
     expect(await rig.payloads(laptop)).toEqual(['to the laptop']);
     expect(await rig.payloads(tablet)).toEqual(['to the tablet']);
     for (const device of [laptop, tablet]) expect(device.incidents, device.name).toEqual([]);
+  });
+});
+
+describe('the last member that is left', () => {
+  it('confirms that the other one has gone, though nobody is there to show what it knows', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    await rig.stop(rig.phone);
+    rig.laptop.messenger.log.write({ kind: 'leave' });
+    await rig.pass(5 * SECOND);
+    await rig.start(rig.phone);
+    await rig.pass(MINUTE);
+    const membership = rig.phone.messenger.log.membership();
+    expect([...membership.roster.members]).toEqual([rig.phone.id]);
+    expect(unconfirmed(membership, rig.phone.id)).toEqual([]);
   });
 });
 
