@@ -8,7 +8,7 @@ import type { DeviceId } from '../../src/entities/device-id.ts';
 import { type Circle, circleMembers } from '../../src/entities/roster/circle.ts';
 import type { Roster } from '../../src/entities/roster/roster.ts';
 import { Secret } from '../../src/entities/secret.ts';
-import type { GroupKey } from '../../src/entities/wire/items.ts';
+import type { GroupKey } from '../../src/entities/wire/group-items.ts';
 import type { GroupRecord } from '../../src/entities/wire/records.ts';
 import type { Engine } from '../../src/usecases/ports/engine.ts';
 import type { SimDevice } from './sim-device.ts';

@@ -24,7 +24,8 @@ import { decodeEntry, encodeContent, encodeEntry } from '../../src/entities/rost
 import type { Membership } from '../../src/entities/roster/membership.ts';
 import { entrySignable } from '../../src/entities/roster/signing.ts';
 import { encodeEnvelope, MAX_NOTICE_ENTRIES } from '../../src/entities/wire/envelope.ts';
-import type { GroupKey, Item } from '../../src/entities/wire/items.ts';
+import type { GroupKey } from '../../src/entities/wire/group-items.ts';
+import type { Item } from '../../src/entities/wire/items.ts';
 import {
   decodeCore,
   decodeParcel,

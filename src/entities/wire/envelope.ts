@@ -330,6 +330,10 @@ export function isCount(value: Value | undefined): value is number {
   return typeof value === 'number' && value >= 0;
 }
 
+export function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
 export function isListOf<Item extends Value>(
   value: Value | undefined,
   most: number,

@@ -2,10 +2,10 @@
 import { DEVICE_ID_BYTES } from '../device-id.ts';
 import type { AgreementKey, KeyRefusal } from '../keys.ts';
 import type { Result } from '../result.ts';
-import { type Circle, parseCircle } from '../roster/circle.ts';
 import type { Value } from './cbor.ts';
-import { isBytes, isCount, isListOf, NONCE_BYTES, readKeys } from './envelope.ts';
-import { GROUP_SESSION_BYTES, readRecord, recordFields, type StreamRecord } from './records.ts';
+import { isBytes, isCount, isList, isListOf, NONCE_BYTES, readKeys } from './envelope.ts';
+import { GROUP_ITEM, type GroupItem, groupItemFields, readGroupItem } from './group-items.ts';
+import { readRecord, recordFields, type StreamRecord } from './records.ts';
 
 export const STREAM_ID_BYTES = 16;
 export const RUN_BYTES = 8;
@@ -15,10 +15,6 @@ export const MAX_LINE = 64;
 const MAX_ENTRIES = 512;
 /** Of one batch: no more can stand beside a parcel. */
 export const MAX_GROUP_RECORDS = 256;
-/** Keys, or names of keys, in one item. */
-export const MAX_GROUP_KEYS = 64;
-/** Version, index, ratchet and public key, as the engine exports them. */
-const MAX_GROUP_KEY_BYTES = 256;
 /** A device id takes twenty; an author of another kind may take more. */
 const MAX_AUTHOR_BYTES = 64;
 
@@ -116,34 +112,6 @@ export interface WantedItem {
   readonly hashes: readonly Uint8Array[];
 }
 
-/** Keys of group sessions that the sender encrypts with, for the recipient to read what follows. */
-export interface GroupKeysItem {
-  readonly kind: 'group-keys';
-  readonly keys: readonly GroupKey[];
-}
-
-export interface GroupKey {
-  readonly circle: Circle;
-  readonly session: Uint8Array;
-  /** The ratchet from one index on. It is a secret, here and wherever it goes. */
-  readonly key: Uint8Array;
-}
-
-/** Group sessions of the recipient whose keys the sender lacks. */
-export interface GroupWantedItem {
-  readonly kind: 'group-wanted';
-  readonly sessions: readonly Uint8Array[];
-}
-
-/** Why there is no key for who asked: it is no member, not in that group, or the session is over. */
-export type GroupDenial = 'revoked' | 'not-in-group' | 'unknown-session';
-const DENIAL: readonly GroupDenial[] = ['revoked', 'not-in-group', 'unknown-session'];
-
-export interface GroupDeniedItem {
-  readonly kind: 'group-denied';
-  readonly denied: readonly { readonly session: Uint8Array; readonly reason: GroupDenial }[];
-}
-
 /** A kind that this version does not know, which is passed over. */
 export interface UnknownItem {
   readonly kind: 'unknown';
@@ -156,23 +124,12 @@ export type Item =
   | KeysItem
   | EntriesItem
   | WantedItem
-  | GroupKeysItem
-  | GroupWantedItem
-  | GroupDeniedItem
+  | GroupItem
   | UnknownItem;
 export type ItemRefusal = 'item-malformed' | KeyRefusal | 'envelope-malformed';
 
-const ITEM = {
-  batch: 1,
-  ack: 2,
-  hello: 3,
-  keys: 4,
-  entries: 5,
-  wanted: 6,
-  groupKeys: 7,
-  groupWanted: 8,
-  groupDenied: 9,
-} as const;
+/** Seven, eight and nine are about groups: see `group-items`. */
+const ITEM = { batch: 1, ack: 2, hello: 3, keys: 4, entries: 5, wanted: 6 } as const;
 
 export function itemFields(item: Item): readonly Value[] {
   switch (item.kind) {
@@ -217,11 +174,9 @@ export function itemFields(item: Item): readonly Value[] {
     case 'wanted':
       return [ITEM.wanted, item.hashes];
     case 'group-keys':
-      return [ITEM.groupKeys, item.keys.map(({ circle, session, key }) => [circle, session, key])];
     case 'group-wanted':
-      return [ITEM.groupWanted, item.sessions];
     case 'group-denied':
-      return [ITEM.groupDenied, item.denied.map(({ session, reason }) => [session, DENIAL.indexOf(reason)])];
+      return groupItemFields(item);
     case 'unknown':
       throw new Error('an item of an unknown kind is never sent');
   }
@@ -255,51 +210,15 @@ export function readItem(raw: readonly Value[]): Result<Item, ItemRefusal> {
       if (rest.length !== 1 || !isListOf(hashes, MAX_ENTRIES, isHash)) return MALFORMED;
       return { ok: { kind: 'wanted', hashes } };
     }
-    case ITEM.groupKeys:
-      return readGroupKeys(rest);
-    case ITEM.groupWanted: {
-      const [sessions] = rest;
-      if (rest.length !== 1 || !isListOf(sessions, MAX_GROUP_KEYS, isGroupSession)) return MALFORMED;
-      return { ok: { kind: 'group-wanted', sessions } };
+    case GROUP_ITEM.keys:
+    case GROUP_ITEM.wanted:
+    case GROUP_ITEM.denied: {
+      const item = readGroupItem(kind, rest);
+      return item === undefined ? MALFORMED : { ok: item };
     }
-    case ITEM.groupDenied:
-      return readGroupDenied(rest);
     default:
       return { ok: { kind: 'unknown' } };
   }
-}
-
-function isGroupSession(value: Value | undefined): value is Uint8Array {
-  return isBytes(value, GROUP_SESSION_BYTES);
-}
-
-function isList(value: Value): value is readonly Value[] {
-  return Array.isArray(value);
-}
-
-function readGroupKeys(rest: readonly Value[]): Result<GroupKeysItem, ItemRefusal> {
-  const [list] = rest;
-  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_KEYS, isList)) return MALFORMED;
-  const keys: GroupKey[] = [];
-  for (const [name, session, key, ...more] of list) {
-    const circle = typeof name === 'string' ? parseCircle(name) : undefined;
-    if (circle === undefined || !isGroupSession(session) || more.length > 0) return MALFORMED;
-    if (!isBytes(key) || key.length > MAX_GROUP_KEY_BYTES) return MALFORMED;
-    keys.push({ circle, session, key });
-  }
-  return { ok: { kind: 'group-keys', keys } };
-}
-
-function readGroupDenied(rest: readonly Value[]): Result<GroupDeniedItem, ItemRefusal> {
-  const [list] = rest;
-  if (rest.length !== 1 || !isListOf(list, MAX_GROUP_KEYS, isList)) return MALFORMED;
-  const denied: { session: Uint8Array; reason: GroupDenial }[] = [];
-  for (const [session, code, ...more] of list) {
-    const reason = isCount(code) ? DENIAL[code] : undefined;
-    if (reason === undefined || !isGroupSession(session) || more.length > 0) return MALFORMED;
-    denied.push({ session, reason });
-  }
-  return { ok: { kind: 'group-denied', denied } };
 }
 
 function readBatch(rest: readonly Value[]): Result<BatchItem, ItemRefusal> {

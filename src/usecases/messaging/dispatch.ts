@@ -3,12 +3,8 @@
  * leaves before the commit that holds the step it comes from.
  */
 import { NONCE_BYTES } from '../../entities/wire/envelope.ts';
-import {
-  type BatchItem,
-  type GroupDeniedItem,
-  type Item,
-  MAX_GROUP_KEYS,
-} from '../../entities/wire/items.ts';
+import { type GroupDeniedItem, MAX_GROUP_KEYS } from '../../entities/wire/group-items.ts';
+import type { BatchItem, Item } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Gossip } from './gossip.ts';
 import type { ForCircle, GroupSending } from './group-sending.ts';

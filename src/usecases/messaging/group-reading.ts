@@ -15,8 +15,8 @@ import {
 import type { Result } from '../../entities/result.ts';
 import type { Circle } from '../../entities/roster/circle.ts';
 import { Secret } from '../../entities/secret.ts';
+import { type GroupKey, MAX_GROUP_KEYS } from '../../entities/wire/group-items.ts';
 import { decodeGroupText } from '../../entities/wire/group-text.ts';
-import { type GroupKey, MAX_GROUP_KEYS } from '../../entities/wire/items.ts';
 import type { ContentRecord, GroupRecord } from '../../entities/wire/records.ts';
 import type { InboundGroupSession, Pickle } from '../ports/engine.ts';
 import type { Office } from './office.ts';

@@ -25,8 +25,8 @@ import {
 import { type Circle, circleMembers } from '../../entities/roster/circle.ts';
 import type { Roster } from '../../entities/roster/roster.ts';
 import type { Secret } from '../../entities/secret.ts';
+import type { GroupDenial, GroupKey } from '../../entities/wire/group-items.ts';
 import { encodeGroupText } from '../../entities/wire/group-text.ts';
-import type { GroupDenial, GroupKey } from '../../entities/wire/items.ts';
 import { SALT_BYTES } from '../../entities/wire/parcel.ts';
 import type { GroupRecord } from '../../entities/wire/records.ts';
 import type { InboundGroupSession, OutboundGroupSession, Pickle } from '../ports/engine.ts';

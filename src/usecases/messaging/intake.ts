@@ -4,7 +4,8 @@
  */
 import { toHex } from '../../entities/bytes.ts';
 import { type Arrival, arrive, REMEMBERED_OUTCOMES } from '../../entities/incoming-stream.ts';
-import type { BatchItem, GroupDeniedItem, GroupKeysItem } from '../../entities/wire/items.ts';
+import type { GroupDeniedItem, GroupKeysItem } from '../../entities/wire/group-items.ts';
+import type { BatchItem } from '../../entities/wire/items.ts';
 import type { ContentRecord, GroupRecord, StreamRecord } from '../../entities/wire/records.ts';
 import type { Beside, GroupReading } from './group-reading.ts';
 import type { Delivered, Inbox } from './inbox.ts';

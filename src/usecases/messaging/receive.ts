@@ -5,7 +5,8 @@
 import { toHex } from '../../entities/bytes.ts';
 import { retireSession, type SessionId } from '../../entities/session-set.ts';
 import { decodeEnvelope, type Opened, type PairingEnvelope } from '../../entities/wire/envelope.ts';
-import { type AckItem, type GroupWantedItem, type Item, MAX_GROUP_KEYS } from '../../entities/wire/items.ts';
+import { type GroupWantedItem, MAX_GROUP_KEYS } from '../../entities/wire/group-items.ts';
+import type { AckItem, Item } from '../../entities/wire/items.ts';
 import type { Contact } from './contact.ts';
 import type { Farewell } from './farewell.ts';
 import type { Gossip } from './gossip.ts';
