@@ -23,6 +23,7 @@ const ALL = [
   'offline-queue',
   'packet-limit',
   'member',
+  'conduct',
 ];
 
 let base: string;
