@@ -48,7 +48,11 @@ websocket { listen: "127.0.0.1:${webSocket}", ${tls ? secured : 'no_tls: true'} 
   };
 }
 
-const nats = { missing: withoutNats, speaks: 4, keepsQueues: true } as const;
+/**
+ * It keeps queues on disk, and confirms before they are there: what it holds after a kill may lack some of what it had
+ * confirmed. The senders have it still, so nothing is lost; but nobody can ask of it that it keeps all by itself.
+ */
+const nats = { missing: withoutNats, speaks: 4, keepsQueues: false } as const;
 
 export const natsPlain: Kind = { ...nats, name: 'NATS', make: (home) => make(home, false) };
 export const natsTls: Kind = { ...nats, name: 'NATS over TLS', make: (home) => make(home, true) };
