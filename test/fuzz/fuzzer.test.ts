@@ -42,7 +42,7 @@ describe('the fuzzer', () => {
     const { findings } = await hunt(true, seed);
     expect(findings.map(({ kind }) => kind)).toEqual(['thrown']);
     expect(findings[0]?.detail).toContain('planted');
-    // It is made as small as it can be: three records without bytes, the second of a kind that never has any.
+    // Nothing is left that is not needed for it: three records without bytes, the second of a kind that never has any.
     const kinds = [...(findings[0]?.input ?? [])];
     expect(kinds.slice(0, 5)).toEqual([0x4d, 0x45, 0x53, 0x48, 3]);
     expect(kinds).toHaveLength(5 + 3 * 2);

@@ -183,6 +183,7 @@ describe.skipIf(!hasMosquitto)(`at Mosquitto${hasMosquitto ? '' : ` (${withoutMo
       expect(['broker-taken-over', 'broker-keeps-closing']).toContain(told().at(-1)?.code);
       const rounds = thrownOut;
       expect(rounds).toBeLessThan(10);
+      // Long enough for many attempts, were it to fight for its place.
       await new Promise((resolve) => setTimeout(resolve, 5000));
       expect(thrownOut).toBe(rounds);
       expect((await statusOf(phone)).broker).toMatchObject({ connected: false, permanent: true });

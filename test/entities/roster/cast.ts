@@ -212,3 +212,13 @@ export function gossip(seats: readonly Seat[]): void {
 export function names(membership: Membership): string[] {
   return [...membership.roster.members].map((id) => membership.roster.devices.get(id)?.name ?? '?').sort();
 }
+
+/** Alice and three devices of hers, two of whom hold the whole log. */
+export function household(): { laptop: Seat; mobile: Seat } {
+  const laptop = new Seat(alice, found(alice));
+  const mobile = laptop.invite(phone);
+  laptop.add(pi);
+  laptop.add(tablet);
+  gossip([laptop, mobile]);
+  return { laptop, mobile };
+}

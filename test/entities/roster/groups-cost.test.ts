@@ -20,11 +20,13 @@ function removals(count: number, devices: number): Map<EntryHash, Entry> {
       adds: Array.from({ length: 256 }, () => hex(32) as EntryHash),
     } as const;
     const hash = hex(32) as EntryHash;
+    // No more of an entry than the fold looks at: hundreds of them would take minutes to sign.
     return [hash, { hash, body } as unknown as Entry] as const;
   });
   return new Map(entries);
 }
 
+/** What the fold asks of it. */
 const standing = {
   everMembers: new Map(MEMBERS.map((id) => [id, undefined])),
   members: new Set(MEMBERS),

@@ -1,16 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry, EntryHash } from '../../../src/entities/roster/entry.ts';
 import type { Group } from '../../../src/entities/roster/groups.ts';
-import { actor, add, alice, follow, found, gossip, phone, pi, Seat, tablet } from './cast.ts';
-
-function household(): { laptop: Seat; mobile: Seat } {
-  const laptop = new Seat(alice, found(alice));
-  const mobile = laptop.invite(phone);
-  laptop.add(pi);
-  laptop.add(tablet);
-  gossip([laptop, mobile]);
-  return { laptop, mobile };
-}
+import { actor, add, alice, follow, gossip, household, phone, pi, type Seat, tablet } from './cast.ts';
 
 const groupOf = (seat: Seat): Group | undefined => seat.membership.roster.groups[0];
 const members = (seat: Seat) => [...(groupOf(seat)?.members ?? [])].sort();

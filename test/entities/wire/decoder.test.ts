@@ -11,23 +11,9 @@ import { decodeCore, decodeParcel, encodeCore, encodeParcel } from '../../../src
 import { Seeded } from '../../simulation/seeded.ts';
 import { head, raw } from '../../wire-vectors/raw-cbor.ts';
 import { anyEnvelope, anyParcel } from './arbitraries.ts';
+import { REFUSALS } from './refusals.ts';
 
 const COUNT = Number(process.env.FUZZ_DECODER ?? 100_000);
-
-const REFUSALS = new Set([
-  'envelope-empty',
-  'envelope-unknown-version',
-  'envelope-unknown-kind',
-  'envelope-malformed',
-  'parcel-malformed',
-  'parcel-padding',
-  'item-malformed',
-  'key-malformed',
-  'key-low-order',
-  'cbor-malformed',
-  'cbor-too-large',
-  'cbor-too-deep',
-]);
 
 const seeded = new Seeded(20_260_101);
 const SEALED = new Uint8Array(64).fill(7);

@@ -17,6 +17,7 @@ import {
   type Parcel,
   SALT_BYTES,
 } from '../../../src/entities/wire/parcel.ts';
+import { REFUSALS as OF_ENVELOPES } from '../../entities/wire/refusals.ts';
 import { demand, same, type Target } from '../target.ts';
 import { bytesIn } from './vectors.ts';
 
@@ -34,22 +35,7 @@ const WORDS = [
 ].map((word) => new TextEncoder().encode(word));
 const KEYS = [1, 5].map((byte) => new Uint8Array(32).fill(byte));
 
-const REFUSALS = new Set([
-  'envelope-empty',
-  'envelope-unknown-version',
-  'envelope-unknown-kind',
-  'envelope-malformed',
-  'parcel-malformed',
-  'parcel-padding',
-  'item-malformed',
-  'group-text-malformed',
-  'group-context-mismatch',
-  'key-malformed',
-  'key-low-order',
-  'cbor-malformed',
-  'cbor-too-large',
-  'cbor-too-deep',
-]);
+const REFUSALS = new Set([...OF_ENVELOPES, 'group-text-malformed', 'group-context-mismatch']);
 
 /** What was accepted; an answer outside the protocol's table is a finding. */
 function accepted<T>(result: { readonly ok: T } | { readonly refused: string }): T | undefined {

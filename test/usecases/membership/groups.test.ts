@@ -16,6 +16,7 @@ import {
   alice,
   found,
   gossip,
+  household,
   must,
   phone,
   pi,
@@ -45,15 +46,6 @@ function groupOf(seat: Seat, id: GroupId): Group {
 
 const members = (seat: Seat, id: GroupId): DeviceId[] => [...groupOf(seat, id).members].sort();
 const written = (seat: Seat): number => seat.membership.log.size;
-
-function household(): { laptop: Seat; mobile: Seat } {
-  const laptop = new Seat(alice, found(alice));
-  const mobile = laptop.invite(phone);
-  laptop.add(pi);
-  laptop.add(tablet);
-  gossip([laptop, mobile]);
-  return { laptop, mobile };
-}
 
 const make = (seat: Seat, name: string, ...others: readonly Actor[]): GroupId =>
   must(at(seat).create(name, ids(...others)) as { ok: GroupId });

@@ -315,6 +315,35 @@ describe('the key of a circle', () => {
   });
 });
 
+describe('keys that were replaced', () => {
+  const kept = (device: RigDevice): number => device.keystore.keys('group-key').length;
+
+  it('are kept for the last sixteen, and for seven days', async () => {
+    const rig = await Rig.met({ devices: 2 });
+    for (let i = 0; i < 20; i++) {
+      await rig.send(rig.laptop, EVERYBODY, `under key ${i}`);
+      await rig.pass(2 * SECOND);
+      await rig.laptop.messenger.groups.rotate(EVERYBODY);
+    }
+    expect(await rig.payloads(rig.phone)).toHaveLength(20);
+    expect(kept(rig.phone)).toBe(17);
+    await rig.pass(7 * DAY - MINUTE);
+    expect(kept(rig.phone)).toBe(17);
+    await rig.pass(5 * MINUTE);
+    expect(kept(rig.phone)).toBe(1);
+  });
+
+  it('go with the device that they came from', async () => {
+    const rig = await Rig.met({ devices: 3 });
+    await rig.send(rig.pi, EVERYBODY, 'one');
+    await rig.pass(5 * SECOND);
+    expect(kept(rig.phone)).toBe(1);
+    await rig.revoke(rig.laptop, rig.pi);
+    await rig.pass(5 * SECOND);
+    expect(kept(rig.phone)).toBe(0);
+  });
+});
+
 describe('a device that comes back into a circle', () => {
   it('reads nothing that was sent while its additions had lost their force', async () => {
     const rig = await Rig.met({ devices: 4, strangers: 1 });
