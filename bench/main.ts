@@ -7,8 +7,12 @@ import { parseArgs } from 'node:util';
 import { commandRows } from './commands.ts';
 import { engineRows } from './engine.ts';
 import { groupRows } from './groups.ts';
+import { meshRows } from './mesh.ts';
 import { pairingRows } from './pairing.ts';
+import { play } from './player.ts';
+import { rawMqtt } from './raw-mqtt.ts';
 import { print, type Row } from './rows.ts';
+import { station } from './station.ts';
 import { storeRows } from './store.ts';
 
 const { values } = parseArgs({
@@ -16,19 +20,28 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     only: { type: 'string' },
     minute: { type: 'boolean', default: false },
+    play: { type: 'string' },
+    profile: { type: 'string' },
   },
 });
 
-const groups = {
-  engine: engineRows,
-  groups: groupRows,
-  store: storeRows,
-  pairing: pairingRows,
-  commands: () => commandRows({ idleSeconds: values.minute ? 60 : 10 }),
-};
-const rows: Row[] = [];
-for (const [name, measure] of Object.entries(groups)) {
-  if (values.only !== undefined && !name.includes(values.only)) continue;
-  rows.push(...(await measure()));
+const parts = { station, 'raw-mqtt': rawMqtt };
+if (values.play !== undefined) play(parts[values.play as keyof typeof parts]);
+else await measure();
+
+async function measure(): Promise<void> {
+  const groups = {
+    engine: engineRows,
+    mesh: () => meshRows(values.profile),
+    groups: groupRows,
+    store: storeRows,
+    pairing: pairingRows,
+    commands: () => commandRows({ idleSeconds: values.minute ? 60 : 10 }),
+  };
+  const rows: Row[] = [];
+  for (const [name, rowsOf] of Object.entries(groups)) {
+    if (values.only !== undefined && !name.includes(values.only)) continue;
+    rows.push(...(await rowsOf()));
+  }
+  print(rows, values.json);
 }
-print(rows, values.json);

@@ -18,7 +18,7 @@ const bundle = await rolldown({
   platform: 'node',
   external: (id) => /^[@a-z]/.test(id) && !id.startsWith(root),
 });
-await bundle.write({ file: join(out, `${name}.mjs`), format: 'esm', sourcemap: true });
+await bundle.write({ file: join(out, `${name}.mjs`), format: 'esm', sourcemap: true, codeSplitting: false });
 await bundle.close();
 const child = spawn(process.execPath, ['--enable-source-maps', join(out, `${name}.mjs`), ...args], {
   stdio: 'inherit',

@@ -1,0 +1,142 @@
+/**
+ * A daemon that is told what to do: all that `mesh up` runs, with messages that enter in process. Whoever embeds the
+ * mesh sends like this; what the socket of the daemon adds is measured from outside.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Host, openHost } from '../src/drivers/daemon/host.ts';
+import { nodeRandomness } from '../src/drivers/node/randomness.ts';
+import { readKeyFile } from '../src/drivers/node/unlock.ts';
+import type { DeviceId } from '../src/entities/device-id.ts';
+import type { Circle } from '../src/entities/roster/circle.ts';
+import type { InboxMessage } from '../src/usecases/messaging/inbox.ts';
+import type { Messenger } from '../src/usecases/messaging/messenger.ts';
+import type { MeshDevice } from '../test/process/make-mesh.ts';
+
+/** How often it is looked whether all has been acknowledged. */
+const LOOK = 4;
+const LIMIT = 120_000;
+
+export interface Spent {
+  readonly milliseconds: number;
+  /** Of all threads of this process, on a processor. */
+  readonly cpuMilliseconds: number;
+}
+
+let host: Host | undefined;
+let echoing: (() => void) | undefined;
+
+function messenger(): Messenger {
+  if (host === undefined) throw new Error('it was not opened');
+  return host.device.messenger;
+}
+
+export const station = {
+  async open({ home, keyFile }: MeshDevice): Promise<void> {
+    const fail = (error: unknown): void => {
+      console.error(error);
+      process.exit(1);
+    };
+    const unlock = await readKeyFile(keyFile);
+    host = await openHost({ home, unlock, host: 'daemon', fatal: fail, bug: fail });
+    host.device.goOnline();
+  },
+
+  /** Hands all of them over at once, and waits until every recipient has acknowledged every one. */
+  async burst(to: readonly DeviceId[] | Circle, bytes: number, count: number): Promise<Spent> {
+    const payload = nodeRandomness(bytes);
+    const cpu = process.cpuUsage();
+    const began = performance.now();
+    const sending = Array.from({ length: count }, () => messenger().send({ to, payload }));
+    for (const sent of await Promise.all(sending)) if ('refused' in sent) throw new Error(sent.refused);
+    await delivered();
+    return spentSince(began, cpu);
+  },
+
+  /** One after the other: milliseconds from `send` until the answer stands in the inbox. */
+  async pingPong(to: DeviceId, bytes: number, count: number): Promise<readonly number[]> {
+    const { send, inbox, listen } = messenger();
+    const payload = nodeRandomness(bytes);
+    const took: number[] = [];
+    let at = await lastOf(inbox);
+    let arrived: () => void = () => undefined;
+    const stop = listen((news) => {
+      if (news.kind === 'received') arrived();
+    });
+    for (let i = 0; i < count; i++) {
+      const began = performance.now();
+      const answer = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      await Promise.all([send({ to: [to], payload }), answer]);
+      const messages = await inbox.read(at);
+      at = messages.at(-1)?.after ?? at;
+      took.push(performance.now() - began);
+    }
+    stop();
+    await delivered();
+    return took;
+  },
+
+  /** Sends back what arrives from now on, until `still`. */
+  async echo(): Promise<void> {
+    const { send, inbox, listen } = messenger();
+    let at = await lastOf(inbox);
+    let reading = Promise.resolve();
+    const answer = async (): Promise<void> => {
+      const messages: readonly InboxMessage[] = await inbox.read(at);
+      at = messages.at(-1)?.after ?? at;
+      await Promise.all(messages.map(({ from, payload }) => send({ to: [from], payload })));
+    };
+    echoing = listen((news) => {
+      if (news.kind === 'received') reading = reading.then(answer);
+    });
+  },
+
+  async still(): Promise<void> {
+    echoing?.();
+    await delivered();
+  },
+
+  /** What it has received so far is read: as if a reader had seen it. */
+  async read(): Promise<void> {
+    const { inbox } = messenger();
+    await inbox.move('bench', await lastOf(inbox));
+  },
+
+  async use(): Promise<{ readonly cpuMilliseconds: number; readonly residentMegabytes: number }> {
+    const { user, system } = process.cpuUsage();
+    return {
+      cpuMilliseconds: (user + system) / 1000,
+      residentMegabytes: process.memoryUsage.rss() / 1024 / 1024,
+    };
+  },
+
+  async close(): Promise<void> {
+    await host?.release(0);
+    host = undefined;
+  },
+};
+
+async function delivered(): Promise<void> {
+  const end = performance.now() + LIMIT;
+  while (messenger().status().outbox.messages > 0) {
+    if (performance.now() > end) throw new Error('not everything was acknowledged');
+    await pause(LOOK);
+  }
+}
+
+/** Behind everything that has arrived. */
+async function lastOf(inbox: Messenger['inbox']): Promise<ReturnType<Messenger['inbox']['cursor']>> {
+  let at = inbox.cursor('a reader that there never was');
+  for (;;) {
+    const messages = await inbox.read(at);
+    const last = messages.at(-1);
+    if (last === undefined) return at;
+    at = last.after;
+  }
+}
+
+function spentSince(began: number, cpu: NodeJS.CpuUsage): Spent {
+  const { user, system } = process.cpuUsage(cpu);
+  return { milliseconds: performance.now() - began, cpuMilliseconds: (user + system) / 1000 };
+}
