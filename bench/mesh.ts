@@ -53,7 +53,10 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
           const before = await bob.call('use');
           const { milliseconds, cpuMilliseconds } = await alice.call('burst', [b.deviceId], bytes, count);
           const after = await bob.call('use');
-          cpu.push((1000 * cpuMilliseconds) / count, (1000 * (after.cpuMilliseconds - before.cpuMilliseconds)) / count);
+          cpu.push(
+            (1000 * cpuMilliseconds) / count,
+            (1000 * (after.cpuMilliseconds - before.cpuMilliseconds)) / count,
+          );
           return (1000 * count) / milliseconds;
         },
       });
@@ -67,19 +70,19 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
       });
     }
     if (process.env.SIZE === undefined || process.env.SIZE === 'ping') {
-    await subscriber.call('echo', 'bench/a');
-    await bob.call('echo');
-    const p = async (x: Promise<readonly number[]>): Promise<number> => {
-      const s = [...(await x)].sort((i, j) => i - j);
-      console.error('p50', s[s.length >> 1], 'p99', s[Math.floor(s.length * 0.99)]);
-      return s[s.length >> 1] ?? 0;
-    };
-    const measured = await inTurn(ROUNDS, {
-      raw: () => p(publisher.call('pingPong', 'bench/b', 1024, 300)),
-      mesh: () => p(alice.call('pingPong', b.deviceId, 1024, 300)),
-    });
-    rows.push({ name: 'raw ping-pong', unit: 'ms', ...measured.raw });
-    rows.push({ name: 'mesh ping-pong', unit: 'ms', ...measured.mesh });
+      await subscriber.call('echo', 'bench/a');
+      await bob.call('echo');
+      const p = async (x: Promise<readonly number[]>): Promise<number> => {
+        const s = [...(await x)].sort((i, j) => i - j);
+        console.error('p50', s[s.length >> 1], 'p99', s[Math.floor(s.length * 0.99)]);
+        return s[s.length >> 1] ?? 0;
+      };
+      const measured = await inTurn(ROUNDS, {
+        raw: () => p(publisher.call('pingPong', 'bench/b', 1024, 300)),
+        mesh: () => p(alice.call('pingPong', b.deviceId, 1024, 300)),
+      });
+      rows.push({ name: 'raw ping-pong', unit: 'ms', ...measured.raw });
+      rows.push({ name: 'mesh ping-pong', unit: 'ms', ...measured.mesh });
     }
     await Promise.all([alice.call('close'), bob.call('close')]);
     return rows;

@@ -27,7 +27,7 @@ export class Player<P extends Part> {
   #last = 0;
 
   /** With `profileInto`, it leaves a profile of its processor's time in that directory when it ends. */
-  constructor(readonly part: string, { profileInto }: { readonly profileInto?: string | undefined } = {}) {
+  constructor(part: string, { profileInto }: { readonly profileInto?: string | undefined } = {}) {
     const profile = profileInto === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileInto];
     this.#child = fork(fileURLToPath(import.meta.url), ['--play', part], {
       serialization: 'advanced',
@@ -41,7 +41,8 @@ export class Player<P extends Part> {
     });
     this.#ended = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => {
-        for (const { reject } of this.#open.values()) reject(new Error(`${part} ended with ${signal ?? code}`));
+        for (const { reject } of this.#open.values())
+          reject(new Error(`${part} ended with ${signal ?? code}`));
         resolve();
       });
     });
@@ -55,7 +56,6 @@ export class Player<P extends Part> {
     const id = ++this.#last;
     const answer = new Promise((resolve, reject) => {
       this.#open.set(id, { resolve, reject });
-      if (process.env.TRACE) console.error(this.part, name);
       this.#child.send({ id, name, args } satisfies Call);
     });
     return answer as ReturnType<P[Name]>;

@@ -1,45 +1,25 @@
 /**
- * The encoding of what the keystore writes about itself (directory, commits): numbers of variable length and
- * length-prefixed strings, several times faster than CBOR where there are thousands of them.
+ * The encoding of what the keystore writes (directory, commits, and the values of records): numbers of variable length
+ * and length-prefixed strings, several times faster than CBOR where there are thousands of them.
  */
+import { ByteSink } from '../../entities/byte-sink.ts';
 import { fromUtf8, utf8 } from '../../entities/text.ts';
 
-export class ByteWriter {
-  #bytes = new Uint8Array(256);
-  #length = 0;
-
-  #room(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
-  }
-
+export class ByteWriter extends ByteSink {
   /** Of a whole number up to 2^53 - 1: seven bits a byte, the low ones first. */
   uint(value: number): void {
-    this.#room(8);
     let rest = value;
     while (rest > 0x7f) {
-      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+      this.byte((rest % 0x80) | 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    this.#bytes[this.#length++] = rest;
-  }
-
-  raw(bytes: Uint8Array): void {
-    this.#room(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.byte(rest);
   }
 
   text(text: string): void {
     const bytes = utf8(text);
     this.uint(bytes.length);
     this.raw(bytes);
-  }
-
-  finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
   }
 }
 
@@ -60,6 +40,17 @@ export class ByteReader {
     this.#bytes = bytes;
   }
 
+  byte(): number {
+    const byte = this.#bytes[this.#at++];
+    if (byte === undefined) throw new Undecodable();
+    return byte;
+  }
+
+  /** The next byte, which is not taken yet. */
+  peek(): number | undefined {
+    return this.#bytes[this.#at];
+  }
+
   uint(): number {
     let value = 0;
     let scale = 1;
@@ -78,9 +69,14 @@ export class ByteReader {
   }
 
   raw(length: number): Uint8Array {
+    return new Uint8Array(this.view(length));
+  }
+
+  /** The same without a copy. */
+  view(length: number): Uint8Array {
     if (this.#at + length > this.#bytes.length) throw new Undecodable();
     this.#at += length;
-    return this.#bytes.slice(this.#at - length, this.#at);
+    return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
   text(): string {

@@ -8,12 +8,12 @@
  *
  * The hash tells a damaged header from a wrong secret; the MAC, which needs the secret, tells an altered one.
  */
-import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { concat, equal } from '../../entities/bytes.ts';
 import { type Hash, hkdf32, type Mac } from '../../entities/crypto.ts';
 import { MeshError } from '../../entities/errors.ts';
 import type { Secret } from '../../entities/secret.ts';
 import { fromUtf8, utf8 } from '../../entities/text.ts';
+import { type Caps, decode, encode } from '../../entities/wire/cbor.ts';
 import { isBearable, SALT_BYTES, SLOT_KINDS, type Slot, type StretchingCost, WRAPPED_BYTES } from './slot.ts';
 import { STORE_ID_BYTES } from './store-keys.ts';
 
@@ -23,6 +23,8 @@ const MAC_BYTES = 32;
 const HASH_BYTES = 32;
 const LONGEST = 16 * 1024;
 export const MOST_SLOTS = 16;
+/** A slot is a list of five that holds another one of three at most. */
+const CAPS: Caps = { bytes: LONGEST, depth: 3, items: 4 + MOST_SLOTS * 9 };
 
 export interface Header {
   readonly storeId: Uint8Array;
@@ -46,7 +48,7 @@ export function encodeHeader(hash: Hash, mac: Mac, dataKey: Secret, header: Head
     cost === undefined ? null : [cost.logN, cost.r, cost.p],
     wrapped,
   ]);
-  const body = encode([header.storeId, header.schema, slots], rfc8949EncodeOptions);
+  const body = encode([header.storeId, header.schema, slots]);
   const covered = concat(utf8(`trusted-mesh store ${FORMAT}\n`), body);
   const signed = concat(covered, mac(headerKey(mac, dataKey, header.storeId), covered));
   return concat(signed, hash(signed));
@@ -79,15 +81,9 @@ function headerKey(mac: Mac, dataKey: Secret, storeId: Uint8Array): Uint8Array {
 }
 
 function readBody(bytes: Uint8Array): Header | undefined {
-  let body: unknown;
-  try {
-    body = decode(bytes);
-    if (!equal(encode(body, rfc8949EncodeOptions), bytes)) return undefined;
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(body) || body.length !== 3) return undefined;
-  const [storeId, schema, list]: unknown[] = body;
+  const body = decode(bytes, CAPS);
+  if ('refused' in body || !Array.isArray(body.ok) || body.ok.length !== 3) return undefined;
+  const [storeId, schema, list]: unknown[] = body.ok;
   if (!isBytes(storeId, STORE_ID_BYTES) || !isPositive(schema) || !Array.isArray(list)) return undefined;
   if (list.length === 0 || list.length > MOST_SLOTS) return undefined;
   const slots: Slot[] = [];

@@ -7,6 +7,7 @@ import type { Roster } from '../../entities/roster/roster.ts';
 import { isWellFormed } from '../../entities/text.ts';
 import { MAX_PAYLOAD_BYTES } from '../../entities/wire/items.ts';
 import { MAX_TYPE_CHARACTERS, MESSAGE_ID_BYTES } from '../../entities/wire/records.ts';
+import { createCopies } from './copies.ts';
 import type { Ended } from './ended.ts';
 import type { Addressee } from './lot.ts';
 import type { Office } from './office.ts';
@@ -15,6 +16,10 @@ import type { Peer } from './peer.ts';
 
 export const DEFAULT_TTL = 30 * 86_400_000;
 const SHORT_LIFE = 2 * 60_000;
+const IDS_AT_A_TIME = 64;
+/** What one lot takes. More would make the first message of a burst wait until the last one is written. */
+const LOT_MESSAGES = 1024;
+const LOT_BYTES = 1024 * 1024;
 
 /** Control characters, and the mark that decoders of UTF-8 like to swallow: what is sent arrives as it was. */
 const UNFIT = /[\p{Cc}\uFEFF]/u;
@@ -49,7 +54,7 @@ export interface Accepting {
   /** How messages ended in the last week, the oldest first. */
   ended(): Promise<readonly (Receipt & { readonly sentAt: number })[]>;
   receiptOf(id: Uint8Array, addressees: readonly Addressee[]): Receipt;
-  /** Gives numbers to all that was asked for since the last commit began. */
+  /** Gives numbers to what was asked for before a commit began, as far as it makes a lot; the rest is for the next. */
   acceptGathered(): void;
 }
 
@@ -65,7 +70,9 @@ export function createAccepting(
   roster: () => Roster,
 ): Accepting {
   const { cycle, peers, clock } = office;
-  let gathered: Gathered[] = [];
+  const copyOf = createCopies();
+  const gathered: Gathered[] = [];
+  let gatheredBytes = 0;
   /** Calls with an id of the caller's that are not over yet: a repeated one waits for the first. */
   const choosing = new Map<string, Promise<Result<Receipt, SendRefusal>>>();
   let lastChosen: Promise<void> = Promise.resolve();
@@ -107,7 +114,7 @@ export function createAccepting(
     if ('refused' in to) return to;
     const sentAt = Math.floor(clock.now());
     const expiresAt = Math.floor(office.runningTime() + ttl);
-    return { ok: { to: to.ok, payload: payload.slice(), type, thread, group, sentAt, expiresAt } };
+    return { ok: { to: to.ok, payload: copyOf(payload), type, thread, group, sentAt, expiresAt } };
   }
 
   function named(devices: readonly DeviceId[]): Result<readonly Peer[], SendRefusal> {
@@ -132,7 +139,7 @@ export function createAccepting(
   /** Much may have changed since the call. */
   function stillRecipients({ group, to }: Draft): Result<readonly Peer[], SendRefusal> {
     if (group !== null) return inCircle(group);
-    const left = to.filter((peer) => !peer.gone);
+    const left = to.some((peer) => peer.gone) ? to.filter((peer) => !peer.gone) : to;
     return left.length === 0 ? { refused: 'unknown-recipient' } : { ok: left };
   }
 
@@ -142,10 +149,22 @@ export function createAccepting(
     if (left < SHORT_LIFE) clock.after(Math.max(0, left) + 1, () => outbox.expire(office.runningTime()));
   }
 
-  async function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
-    if (!outbox.hasRoomFor(draft.payload.length)) return { refused: 'outbox-full' };
+  let drawn: Uint8Array = new Uint8Array(0);
+  /** Drawn for many at a time: a call of the platform costs more than the rest of taking on a message. */
+  function nextId(): Uint8Array {
+    if (drawn.length === 0) drawn = office.randomness(MESSAGE_ID_BYTES * IDS_AT_A_TIME);
+    const id = drawn.subarray(0, MESSAGE_ID_BYTES);
+    drawn = drawn.subarray(MESSAGE_ID_BYTES);
+    return id;
+  }
+
+  function accept(draft: Draft): Promise<Result<Receipt, SendRefusal>> {
+    if (!outbox.hasRoomFor(gatheredBytes + draft.payload.length, gathered.length + 1)) {
+      return Promise.resolve({ refused: 'outbox-full' });
+    }
     return new Promise((resolve) => {
       gathered.push({ draft, done: resolve });
+      gatheredBytes += draft.payload.length;
       cycle.wake();
     });
   }
@@ -185,12 +204,12 @@ export function createAccepting(
       if ('refused' in draft) return draft;
       const { id } = request;
       if (id === undefined) {
-        return accept({ ...draft.ok, id: office.randomness(MESSAGE_ID_BYTES), chosenId: false });
+        return accept({ ...draft.ok, id: nextId(), chosenId: false });
       }
       const name = toHex(id);
       const earlier = choosing.get(name);
       if (earlier === undefined) {
-        const sending = acceptOnce({ ...draft.ok, id: id.slice(), chosenId: true });
+        const sending = acceptOnce({ ...draft.ok, id: new Uint8Array(id), chosenId: true });
         choosing.set(name, sending);
         return sending.finally(() => choosing.delete(name));
       }
@@ -200,13 +219,22 @@ export function createAccepting(
 
     acceptGathered() {
       if (gathered.length === 0) return;
-      const accepted: { readonly draft: Draft; readonly done: Gathered['done'] }[] = [];
+      const accepted: Gathered[] = [];
+      let bytes = 0;
+      let taken = 0;
       for (const { draft, done } of gathered) {
+        const { length } = draft.payload;
+        if (taken === LOT_MESSAGES || (bytes + length > LOT_BYTES && taken > 0)) break;
+        bytes += length;
+        taken += 1;
         const to = stillRecipients(draft);
         if ('refused' in to) done(to);
+        else if (to.ok === draft.to) accepted.push({ draft, done });
         else accepted.push({ draft: { ...draft, to: to.ok }, done });
       }
-      gathered = [];
+      gathered.splice(0, taken);
+      gatheredBytes -= bytes;
+      if (gathered.length > 0) cycle.wake();
       if (accepted.length === 0) return;
       outbox.accept(accepted.map(({ draft }) => draft));
       for (const { draft } of accepted) expireSoon(draft.expiresAt);

@@ -10,11 +10,13 @@ import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../
 export interface Lot {
   readonly number: number;
   readonly run: Uint8Array;
-  readonly messages: readonly Message[];
+  readonly messages: Message[];
   /** In memory while they are likely to be needed; see `outbox`. */
   goods: readonly Uint8Array[] | undefined;
   /** Addressees whose number has not been answered for. */
   unsettled: number;
+  /** Messages that are not over for everybody. */
+  open: number;
 }
 
 export interface Message {
@@ -25,9 +27,9 @@ export interface Message {
   readonly thread: string | null;
   readonly group: Circle | null;
   readonly bytes: number;
-  readonly to: readonly Addressee[];
-  /** It is over for everybody, and takes no room any more. */
-  freed: boolean;
+  readonly to: Addressee[];
+  /** For how many of them it is not over. With the last one it is freed, and takes no room any more. */
+  open: number;
 }
 
 /** Why a message ended for a device that was taken out of the group to which it was addressed. */
@@ -80,24 +82,51 @@ function addresseeRecord(addressee: Addressee): AddresseeRecord {
   return { device, stream, number, run, end, over, mayHaveArrived, reason, attempts };
 }
 
-export function makeLot(
-  number: number,
-  run: Uint8Array,
-  drafts: readonly MessageRecord[],
-  goods: readonly Uint8Array[] | undefined,
-): Lot {
-  const messages: Message[] = [];
-  const lot: Lot = { number, run, messages, goods, unsettled: 0 };
-  drafts.forEach((draft, index) => {
-    const to: Addressee[] = [];
-    const message: Message = { ...draft, group: draft.group as Circle | null, to, freed: false };
-    for (const addressee of draft.to) {
-      const { device, attempts = 0 } = addressee;
-      const rest = { attempts, sealedIn: undefined, lot, index, message };
-      to.push({ ...addressee, device: device as DeviceId, ...rest });
-    }
-    messages.push(message);
-    lot.unsettled += to.length;
-  });
+export function emptyLot(number: number, run: Uint8Array): Lot {
+  return { number, run, messages: [], goods: undefined, unsettled: 0, open: 0 };
+}
+
+/** Takes it into the lot, without recipients as yet. */
+export function addMessage(lot: Lot, draft: Omit<Message, 'to' | 'open'>): Message {
+  const { id, sentAt, expiresAt, type, thread, group, bytes } = draft;
+  const message: Message = { id, sentAt, expiresAt, type, thread, group, bytes, to: [], open: 0 };
+  lot.messages.push(message);
+  lot.open += 1;
+  return message;
+}
+
+export function addAddressee(
+  lot: Lot,
+  message: Message,
+  { device, stream, number, run, end, over, mayHaveArrived, reason, attempts = 0 }: AddresseeRecord,
+): Addressee {
+  const addressee: Addressee = {
+    device: device as DeviceId,
+    lot,
+    index: lot.messages.length - 1,
+    message,
+    stream,
+    number,
+    run,
+    end,
+    over,
+    mayHaveArrived,
+    reason,
+    attempts,
+    sealedIn: undefined,
+  };
+  message.to.push(addressee);
+  if (!over) message.open += 1;
+  lot.unsettled += 1;
+  return addressee;
+}
+
+/** As it was written down. */
+export function lotFrom(number: number, { run, messages }: LotRecord): Lot {
+  const lot = emptyLot(number, run);
+  for (const record of messages) {
+    const message = addMessage(lot, { ...record, group: record.group as Circle | null });
+    for (const addressee of record.to) addAddressee(lot, message, addressee);
+  }
   return lot;
 }

@@ -9,6 +9,7 @@ import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import {
   beginStream,
+  type OutgoingStream,
   type Received,
   same,
   settle,
@@ -18,11 +19,22 @@ import {
 } from '../../entities/outgoing-stream.ts';
 import type { Circle } from '../../entities/roster/circle.ts';
 import { type AckItem, STREAM_ID_BYTES } from '../../entities/wire/items.ts';
-import type { AddresseeRecord, DeliveryEnd, LotRecord, MessageRecord } from '../ports/records.ts';
+import type { DeliveryEnd, LotRecord } from '../ports/records.ts';
 import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
 import type { GroupSending } from './group-sending.ts';
-import { type Addressee, type Lot, lotRecord, makeLot, messageRecord, NOT_IN_GROUP, runOf } from './lot.ts';
+import {
+  type Addressee,
+  addAddressee,
+  addMessage,
+  emptyLot,
+  type Lot,
+  lotFrom,
+  lotRecord,
+  messageRecord,
+  NOT_IN_GROUP,
+  runOf,
+} from './lot.ts';
 import type { Office } from './office.ts';
 import { type Outgoing, packBatch } from './packing.ts';
 import { type Peer, pendingAt } from './peer.ts';
@@ -46,7 +58,7 @@ export interface Draft {
 export interface Outbox {
   /** Gives numbers to all of them, in one lot. */
   accept(drafts: readonly Draft[]): void;
-  hasRoomFor(bytes: number): boolean;
+  hasRoomFor(bytes: number, messages: number): boolean;
   /** What takes room: messages that are not over for everybody. */
   stats(): { readonly messages: number; readonly bytes: number };
   /** The next records for this peer from its cursor on; `undefined` where there are none, or not in memory. */
@@ -80,17 +92,22 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
   const { cycle } = office;
   const lots = new Map<number, Lot>();
   const goods = createGoods(office, lots);
-  const byMessage = new Map<string, Addressee[]>();
+  const byMessage = new Map<string, readonly Addressee[]>();
   let lastLot = 0;
   let bytesHeld = 0;
   let messagesHeld = 0;
+
+  function beginNumbering(peer: Peer): Numbering {
+    const stream = peer.outgoing ?? beginStream(office.randomness(STREAM_ID_BYTES));
+    return { stream, next: stream.next };
+  }
 
   function adopt(lot: Lot): void {
     lots.set(lot.number, lot);
     for (const message of lot.messages) {
       bytesHeld += message.bytes;
       messagesHeld += 1;
-      byMessage.set(toHex(message.id), [...message.to]);
+      byMessage.set(toHex(message.id), message.to);
     }
   }
 
@@ -101,22 +118,23 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
 
   function end(addressee: Addressee, how: DeliveryEnd, reason: string | null): void {
     addressee.end = how;
-    addressee.over = true;
     addressee.reason = reason;
     cycle.afterwards(() =>
       office.tell({ kind: 'delivery', id: addressee.message.id, device: addressee.device }),
     );
-    free(addressee);
+    if (addressee.over) return;
+    addressee.over = true;
+    addressee.message.open -= 1;
+    if (addressee.message.open === 0) free(addressee);
   }
 
   /** A message that is over for everybody takes no room, though its numbers may wait for an answer yet. */
-  function free({ message, lot }: Addressee): void {
-    if (message.freed || !message.to.every((addressee) => addressee.over)) return;
-    message.freed = true;
+  function free({ message, lot }: Pick<Addressee, 'message' | 'lot'>): void {
     bytesHeld -= message.bytes;
     messagesHeld -= 1;
     groups.forget(message);
-    if (!lot.messages.every(({ freed }) => freed)) return;
+    lot.open -= 1;
+    if (lot.open > 0) return;
     goods.drop(lot);
     cycle.change('goods', String(lot.number), () => undefined);
   }
@@ -131,8 +149,8 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
   function close(lot: Lot): void {
     goods.drop(lot);
     lots.delete(lot.number);
-    for (const { freed, bytes } of lot.messages) {
-      if (freed) continue;
+    for (const { open, bytes } of lot.messages) {
+      if (open === 0) continue;
       bytesHeld -= bytes;
       messagesHeld -= 1;
     }
@@ -217,44 +235,40 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
   }
 
   return {
-    hasRoomFor: (bytes) => bytesHeld + bytes <= OUTBOX_BYTES && messagesHeld < OUTBOX_MESSAGES,
+    hasRoomFor: (bytes, messages) =>
+      bytesHeld + bytes <= OUTBOX_BYTES && messagesHeld + messages <= OUTBOX_MESSAGES,
 
     stats: () => ({ messages: messagesHeld, bytes: bytesHeld }),
 
     accept(drafts) {
-      const number = ++lastLot;
-      const messages: MessageRecord[] = drafts.map((draft) => ({
-        ...draft,
-        bytes: draft.payload.length,
-        to: draft.to.map((peer): AddresseeRecord => {
-          peer.outgoing ??= beginStream(office.randomness(STREAM_ID_BYTES));
-          const given = peer.outgoing.next;
-          peer.outgoing = { ...peer.outgoing, next: given + 1 };
-          pairChanged(office, peer);
-          return {
-            device: peer.id,
-            stream: peer.outgoing.id,
-            number: given,
-            run: null,
-            end: null,
-            over: false,
-            mayHaveArrived: false,
-            reason: null,
-            attempts: 0,
-          };
-        }),
-      }));
+      const lot = emptyLot(++lastLot, office.run);
+      const next = new Map<Peer, Numbering>();
+      for (const draft of drafts) {
+        const message = addMessage(lot, { ...draft, bytes: draft.payload.length });
+        for (const peer of draft.to) {
+          let numbering = next.get(peer);
+          if (numbering === undefined) {
+            numbering = beginNumbering(peer);
+            next.set(peer, numbering);
+          }
+          const { stream } = numbering;
+          const number = numbering.next++;
+          peer.pending.push(
+            addAddressee(lot, message, { ...UNSENT, device: peer.id, stream: stream.id, number }),
+          );
+        }
+      }
+      for (const [peer, { stream, next: after }] of next) {
+        peer.outgoing = { ...stream, next: after };
+        pairChanged(office, peer);
+      }
       const payloads = drafts.map((draft) => draft.payload);
-      const lot = makeLot(number, office.run, messages, undefined);
       adopt(lot);
       goods.keep(lot, payloads);
-      for (const message of lot.messages) {
-        for (const addressee of message.to) office.peers.get(addressee.device)?.pending.push(addressee);
-      }
       lotChanged(lot);
-      cycle.change('goods', String(number), () => (lots.has(number) ? payloads : undefined));
+      cycle.change('goods', String(lot.number), () => (lots.has(lot.number) ? payloads : undefined));
       for (const draft of drafts) {
-        if (draft.chosenId) cycle.change('chosen', toHex(draft.id), () => number);
+        if (draft.chosenId) cycle.change('chosen', toHex(draft.id), () => lot.number);
       }
     },
 
@@ -382,7 +396,7 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
 
     load(stored, last) {
       lastLot = last;
-      for (const [number, record] of stored) adopt(makeLot(number, record.run, record.messages, undefined));
+      for (const [number, record] of stored) adopt(lotFrom(number, record));
       for (const lot of lots.values()) {
         for (const message of lot.messages) {
           for (const addressee of message.to) {
@@ -394,19 +408,36 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
               if (!addressee.over) {
                 addressee.over = true;
                 addressee.end = peer === undefined ? 'failed' : 'delivered';
+                message.open -= 1;
               }
             } else peer.pending.push(addressee);
           }
         }
       }
-      for (const lot of lots.values())
-        for (const { to } of lot.messages) if (to[0] !== undefined) free(to[0]);
+      for (const lot of lots.values()) {
+        for (const message of lot.messages) if (message.open === 0) free({ message, lot });
+      }
       // Their last recipients are no longer there.
       for (const lot of [...lots.values()]) if (lot.unsettled === 0) close(lot);
       for (const peer of office.peers.values()) peer.pending.sort((a, b) => a.number - b.number);
     },
   };
 }
+
+/** The numbers that one lot takes of a stream. */
+interface Numbering {
+  readonly stream: OutgoingStream;
+  next: number;
+}
+
+const UNSENT = {
+  run: null,
+  end: null,
+  over: false,
+  mayHaveArrived: false,
+  reason: null,
+  attempts: 0,
+} as const;
 
 export function stateOf(addressee: Addressee, published: number): 'accepted' | 'published' | DeliveryEnd {
   if (addressee.over && addressee.end !== null) return addressee.end;

@@ -14,6 +14,8 @@ const MAX_AROUND = 32 * 1024;
 const AROUND_FOR_CIRCLE = 96;
 /** The parcel before it is padded, and what stands beside it: together they have to fit into one envelope. */
 const MAX_TOGETHER = 136 * 1024;
+/** Labels up to this length are taken for as long as they might be. */
+const SHORT_LABEL = 16;
 /** Numbers without a payload that are out at a time. */
 const MOST_SKIPS = 512;
 
@@ -87,5 +89,10 @@ function contentOf({ message }: Addressee, payload: Uint8Array): StreamRecord {
 
 /** The most that a record takes up around its payload: its labels, its ids, its time, and the heads of all. */
 function roundAbout({ type, thread, group }: Pick<Message, 'type' | 'thread' | 'group'>): number {
-  return 42 + (group ?? '').length + utf8(type).length + utf8(thread ?? '').length;
+  return 42 + (group ?? '').length + mostBytes(type) + (thread === null ? 0 : mostBytes(thread));
+}
+
+/** In UTF-8 a character of UTF-16 takes three bytes at most, and only few labels are worth a closer look. */
+function mostBytes(label: string): number {
+  return label.length <= SHORT_LABEL ? label.length * 3 : utf8(label).length;
 }
