@@ -16,6 +16,8 @@ export interface AeadJob {
   readonly nonce: Uint8Array;
   readonly aad: Uint8Array;
   readonly data: Uint8Array;
+  /** So many bytes are left free in front of what is sealed. */
+  readonly room?: number;
 }
 
 /**

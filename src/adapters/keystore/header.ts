@@ -23,8 +23,8 @@ const MAC_BYTES = 32;
 const HASH_BYTES = 32;
 const LONGEST = 16 * 1024;
 export const MOST_SLOTS = 16;
-/** A slot is a list of five that holds another one of three at most. */
-const CAPS: Caps = { bytes: LONGEST, depth: 3, items: 4 + MOST_SLOTS * 9 };
+/** The header, its slots, each of five fields, and what a passphrase costs, of three. */
+const CAPS: Caps = { bytes: LONGEST, depth: 4, items: 4 + MOST_SLOTS * 9 };
 
 export interface Header {
   readonly storeId: Uint8Array;

@@ -84,9 +84,13 @@ export class RecordSeal {
         nonce: concat(FIXED_NONCE, indexes[i] ?? ZERO),
         aad: concat(bound, item.name),
         data: item.bytes,
+        room: INDEX_BYTES,
       })),
     );
-    return sealed.map((bytes, i) => concat(indexes[i] ?? ZERO, bytes));
+    sealed.forEach((bytes, i) => {
+      bytes.set(indexes[i] ?? ZERO);
+    });
+    return sealed;
   }
 
   /** `undefined` stands where something is not what that commit wrote under that name. */

@@ -196,8 +196,7 @@ export class Connection {
       if (this.#over !== undefined || this.#closing) return;
       if (topic !== this.#plan.inbox) this.#events.discarded('foreign');
       else if (retain) this.#events.discarded('retained');
-      // A copy of its own: the payload is a view of a socket buffer with other packets in it.
-      else this.#events.packet(new Uint8Array(payload));
+      else this.#events.packet(ownCopy(payload));
     });
   }
 
@@ -277,6 +276,12 @@ export class Connection {
     this.#waiting = [];
     for (const pending of waiting) pending.settle('offline');
   }
+}
+
+/** A payload is mostly a view of a socket's buffer, with other packets in it. */
+function ownCopy(payload: Buffer): Uint8Array {
+  const { buffer, byteLength } = payload;
+  return buffer.byteLength === byteLength ? new Uint8Array(buffer) : new Uint8Array(payload);
 }
 
 /** The errors of sockets and brokers carry a code; the parser's do not. */

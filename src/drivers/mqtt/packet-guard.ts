@@ -19,6 +19,8 @@ export type OnOversized =
 export class BrokenRule extends Error {}
 
 const PUBLISH = 3;
+/** Up to this size one large piece is cheaper for the socket than many small ones. */
+const WORTH_A_COPY = 64 * 1024;
 const LONGEST_HEADER = 5;
 
 interface Header {
@@ -67,9 +69,19 @@ export class PacketGuard extends Duplex {
     else this.#inner.once('drain', done);
   }
 
-  /** A packet is written in six small pieces; the socket gets everything of one tick in one. */
+  /** A packet is written in six small pieces; the socket gets everything of one tick at once. */
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: () => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer' as BufferEncoding, done);
+    const whole = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
+    if (whole <= WORTH_A_COPY) {
+      this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer' as BufferEncoding, done);
+      return;
+    }
+    this.#inner.cork();
+    let full = false;
+    for (const { chunk } of chunks) full = !this.#inner.write(chunk);
+    this.#inner.uncork();
+    if (full) this.#inner.once('drain', done);
+    else done();
   }
 
   override _final(done: () => void): void {

@@ -7,8 +7,11 @@ import { AEAD_TAG_BYTES, type AeadJob, type Hash, type Mac, type Primitives } fr
 const CIPHER = 'aes-256-gcm';
 const TAG = { authTagLength: AEAD_TAG_BYTES };
 
-/** A plain array with memory of its own; a Buffer would share its pool with strangers. */
-const plain = (buffer: Buffer): Uint8Array => new Uint8Array(buffer);
+/** A plain array with memory of its own; a Buffer may share its pool with strangers. */
+function plain(buffer: Buffer): Uint8Array {
+  const { buffer: memory, byteLength } = buffer;
+  return memory.byteLength === byteLength ? new Uint8Array(memory) : new Uint8Array(buffer);
+}
 
 const hash: Hash = (...parts) => {
   const [only] = parts;
@@ -25,13 +28,13 @@ const mac: Mac = (key, ...parts) => {
   return plain(state.digest());
 };
 
-function seal({ key, nonce, aad, data }: AeadJob): Uint8Array {
+function seal({ key, nonce, aad, data, room = 0 }: AeadJob): Uint8Array {
   const cipher = crypto.createCipheriv(CIPHER, key, nonce, TAG);
   cipher.setAAD(aad);
-  const sealed = new Uint8Array(data.length + AEAD_TAG_BYTES);
-  sealed.set(cipher.update(data), 0);
+  const sealed = new Uint8Array(room + data.length + AEAD_TAG_BYTES);
+  sealed.set(cipher.update(data), room);
   cipher.final();
-  sealed.set(cipher.getAuthTag(), data.length);
+  sealed.set(cipher.getAuthTag(), room + data.length);
   return sealed;
 }
 

@@ -37,9 +37,17 @@ const Simple = { false: 20, true: 21, null: 22 } as const;
 const COPIED = 64;
 
 export function encode(value: Value): Uint8Array {
+  return encodeWithin(value, (length) => ({ size: length, at: 0 }));
+}
+
+/** The same within larger memory that is zeros otherwise: `frame` says of how many bytes, and where in it. */
+export function encodeWithin(
+  value: Value,
+  frame: (length: number) => { readonly size: number; readonly at: number },
+): Uint8Array {
   const to = new ByteSink();
   write(to, value);
-  return to.finish();
+  return to.finish(frame);
 }
 
 function write(to: ByteSink, value: Value): void {

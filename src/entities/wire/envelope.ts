@@ -7,11 +7,10 @@
  *
  * Longer than most: seven kinds, each with its fields, its encoder and its reader.
  */
-import { concat } from '../bytes.ts';
 import { type DeviceId, deviceIdBytes, deviceIdFromBytes } from '../device-id.ts';
 import { type AgreementKey, type KeyRefusal, parseAgreementKey } from '../keys.ts';
 import type { Result } from '../result.ts';
-import { type Caps, type CborRefusal, decode, encode, type Value } from './cbor.ts';
+import { type Caps, type CborRefusal, decode, encodeWithin, type Value } from './cbor.ts';
 
 export const WIRE_VERSION = 1;
 export const MAC_BYTES = 16;
@@ -161,7 +160,12 @@ export function encodeEnvelope(
 /** With zeros in the place of its authenticator. */
 function unauthenticated(envelope: Unsealed): Uint8Array {
   const authenticator = new Uint8Array(authenticatorBytes(envelope.kind));
-  return concat(Uint8Array.of(WIRE_VERSION), encode([...fields(envelope), authenticator]));
+  const packet = encodeWithin([...fields(envelope), authenticator], (length) => ({
+    size: length + 1,
+    at: 1,
+  }));
+  packet[0] = WIRE_VERSION;
+  return packet;
 }
 
 function withDigests(envelope: Unsealed, digests: readonly Uint8Array[]): Uint8Array {

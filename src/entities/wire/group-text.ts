@@ -7,10 +7,10 @@
  */
 import { equal } from '../bytes.ts';
 import type { Result } from '../result.ts';
-import { type Caps, type CborRefusal, decode, encode, type Value } from './cbor.ts';
+import { type Caps, type CborRefusal, decode, type Value } from './cbor.ts';
 import { isBytes, isCount } from './envelope.ts';
 import { MAX_PAYLOAD_BYTES } from './items.ts';
-import { pad, unpad } from './padding.ts';
+import { encodePadded, unpad } from './padding.ts';
 import { isLabel, isLabelOrNull, MESSAGE_ID_BYTES } from './records.ts';
 
 const SALT_BYTES = 16;
@@ -32,7 +32,7 @@ const CAPS: Caps = { bytes: MAX_PAYLOAD_BYTES + 4096, depth: 1, items: 16 };
 
 export function encodeGroupText(salt: Uint8Array, text: GroupText): Uint8Array {
   const { context, id, sentAt, type, thread, payload } = text;
-  return pad(encode([salt, context, id, sentAt, type, thread, payload]));
+  return encodePadded([salt, context, id, sentAt, type, thread, payload]);
 }
 
 /** Only a text with this context: from the session's owner, for its circle. */

@@ -5,6 +5,7 @@
  * A padded text is its length in four bytes, the text, and zeros.
  */
 import { concat, uint32 } from '../bytes.ts';
+import { encodeWithin, type Value } from './cbor.ts';
 
 const LENGTH_BYTES = 4;
 
@@ -14,6 +15,17 @@ export function sizeClass(length: number): number {
   if (length <= 1024) return 1024;
   const step = 2 ** (Math.floor(Math.log2(length)) - 4);
   return Math.ceil(length / step) * step;
+}
+
+/** The same as of what `encode` makes of the value. */
+export function encodePadded(value: Value): Uint8Array {
+  let text = 0;
+  const padded = encodeWithin(value, (length) => {
+    text = length;
+    return { size: sizeClass(length + LENGTH_BYTES), at: LENGTH_BYTES };
+  });
+  padded.set(uint32(text));
+  return padded;
 }
 
 export function pad(text: Uint8Array): Uint8Array {

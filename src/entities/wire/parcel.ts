@@ -12,7 +12,7 @@ import type { Result } from '../result.ts';
 import { type Caps, type CborRefusal, decode, encode, type Value } from './cbor.ts';
 import { isBytes, isListOf } from './envelope.ts';
 import { type Item, type ItemRefusal, itemFields, readItem } from './items.ts';
-import { pad, unpad } from './padding.ts';
+import { encodePadded, unpad } from './padding.ts';
 
 export const LARGEST_INSIDE = 4096;
 export const SALT_BYTES = 16;
@@ -36,7 +36,7 @@ export type ParcelRefusal = 'parcel-malformed' | 'parcel-padding' | ItemRefusal 
 const CAPS: Caps = { bytes: 150 * 1024, depth: 6, items: 20_000 };
 
 export function encodeParcel(parcel: Parcel): Uint8Array {
-  return pad(encode([parcel.context, parcel.roster, parcel.secret, parcel.items.map(itemFields)]));
+  return encodePadded([parcel.context, parcel.roster, parcel.secret, parcel.items.map(itemFields)]);
 }
 
 export function decodeParcel(padded: Uint8Array): Result<Parcel, ParcelRefusal> {
