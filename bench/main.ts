@@ -12,6 +12,7 @@ import { pairingRows } from './pairing.ts';
 import { play } from './player.ts';
 import { rawMqtt } from './raw-mqtt.ts';
 import { print, type Row } from './rows.ts';
+import { socketCaller } from './socket-caller.ts';
 import { station } from './station.ts';
 import { storeRows } from './store.ts';
 
@@ -25,7 +26,7 @@ const { values } = parseArgs({
   },
 });
 
-const parts = { station, 'raw-mqtt': rawMqtt };
+const parts = { station, 'raw-mqtt': rawMqtt, 'socket-caller': socketCaller };
 if (values.play !== undefined) play(parts[values.play as keyof typeof parts]);
 else await measure();
 

@@ -10,6 +10,7 @@ import { makeMesh } from '../test/process/make-mesh.ts';
 import { Player } from './player.ts';
 import type { rawMqtt } from './raw-mqtt.ts';
 import { inTurn, type Row } from './rows.ts';
+import type { socketCaller } from './socket-caller.ts';
 import type { station } from './station.ts';
 
 const SIZES = {
@@ -26,7 +27,7 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
     return [];
   }
   const dir = mkdtempSync(join(tmpdir(), 'mesh-bench-'));
-  const broker = await startMosquitto({ extra: ['max_queued_messages 0'] });
+  const broker = await startMosquitto({ extra: ['max_queued_messages 0', ...(process.env.NODELAY ? ['set_tcp_nodelay true'] : [])] });
   const alice = new Player<typeof station>('station', { profileInto });
   const bob = new Player<typeof station>('station', { profileInto });
   const publisher = new Player<typeof rawMqtt>('raw-mqtt');
@@ -68,6 +69,33 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
         ...measured.mesh,
         reference: { name: 'raw', ratio: measured.mesh.median / measured.raw.median },
       });
+    }
+    if (process.env.SIZE === undefined || process.env.SIZE === 'socket') {
+      const caller = new Player<typeof socketCaller>('socket-caller', { profileInto });
+      await caller.call('open', a.home);
+      const count = 20_000;
+      const measured = await inTurn(ROUNDS, {
+        raw: async () => {
+          const all = subscriber.call('expect', count);
+          const began = performance.now();
+          await Promise.all([publisher.call('burst', 'bench/b', 1024, count), all]);
+          return (1000 * count) / (performance.now() - began);
+        },
+        mesh: async () => {
+          const began = performance.now();
+          await caller.call('burst', b.deviceId, 1024, count);
+          await alice.call('still');
+          return (1000 * count) / (performance.now() - began);
+        },
+      });
+      rows.push({ name: 'raw', unit: '/s', ...measured.raw });
+      rows.push({
+        name: 'mesh socket',
+        unit: '/s',
+        ...measured.mesh,
+        reference: { name: 'raw', ratio: measured.mesh.median / measured.raw.median },
+      });
+      await caller.end();
     }
     if (process.env.SIZE === undefined || process.env.SIZE === 'ping') {
       await subscriber.call('echo', 'bench/a');

@@ -5,7 +5,8 @@
 import Olm from '@matrix-org/olm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadEngine, nodeBase64 } from '../../src/drivers/vodozemac/load-node.ts';
+import { nodeBase64 } from '../../src/drivers/node/base64.ts';
+import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { equal } from '../../src/entities/bytes.ts';
 import { MESSAGES_BEFORE_ROTATION } from '../../src/entities/group-session.ts';
 import { Secret } from '../../src/entities/secret.ts';

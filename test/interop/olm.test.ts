@@ -5,7 +5,8 @@
 import Olm from '@matrix-org/olm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadEngine, nodeBase64 } from '../../src/drivers/vodozemac/load-node.ts';
+import { nodeBase64 } from '../../src/drivers/node/base64.ts';
+import { loadEngine } from '../../src/drivers/vodozemac/load-node.ts';
 import { type AgreementKey, parseAgreementKey, parseSigningKey } from '../../src/entities/keys.ts';
 import { fromUtf8 } from '../../src/entities/text.ts';
 import type { Account, Engine, OlmMessage, Session } from '../../src/usecases/ports/engine.ts';

@@ -32,12 +32,12 @@ export function messageId(hash: Hash, id: string): Uint8Array {
 }
 
 export function sendMethod(ports: ApiPorts): Method {
-  const { messenger, hash, clock, host, line } = ports;
+  const { messenger, hash, base64, clock, host, line } = ports;
   return async (params) => {
     const began = clock.elapsed();
     const target = text(params, 'target');
     const inline = optionalText(params, 'text');
-    const payload = inline === undefined ? optionalBytes(params, 'data') : utf8(inline);
+    const payload = inline === undefined ? optionalBytes(params, 'data', base64.decode) : utf8(inline);
     if (payload === undefined) throw new MeshError('rpc-params-invalid', { name: 'text' });
     const id = optionalText(params, 'id');
     const type = optionalText(params, 'type');

@@ -3,6 +3,7 @@ import { fromBase64 } from '../../entities/bytes.ts';
 import { MeshError } from '../../entities/errors.ts';
 import { isWellFormed } from '../../entities/text.ts';
 import type { JsonObject } from '../rpc/protocol.ts';
+import type { Base64 } from './ports.ts';
 
 const wrong = (name: string): MeshError => new MeshError('rpc-params-invalid', { name });
 
@@ -61,10 +62,15 @@ export function flag(params: JsonObject, name: string): boolean {
 }
 
 /** Base64, with its padding or without. */
-export function optionalBytes(params: JsonObject, name: string): Uint8Array | undefined {
+export function optionalBytes(
+  params: JsonObject,
+  name: string,
+  decode: Base64['decode'] = fromBase64,
+): Uint8Array | undefined {
   const value = optionalText(params, name);
   if (value === undefined) return undefined;
-  const bytes = fromBase64(value.replace(/={1,2}$/, ''));
+  const padding = value.endsWith('==') ? 2 : value.endsWith('=') ? 1 : 0;
+  const bytes = decode(value.slice(0, value.length - padding));
   if (bytes === undefined) throw wrong(name);
   return bytes;
 }

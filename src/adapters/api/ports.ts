@@ -36,6 +36,13 @@ export type JoinEvent =
   /** The broker cannot be reached just now, for example. It goes on trying. */
   | { readonly kind: 'trouble'; readonly error: MeshError };
 
+/** Every payload passes through it, so it is the platform's own where that has one. Without padding. */
+export interface Base64 {
+  encode(bytes: Uint8Array): string;
+  /** `undefined` where the text is not what `encode` makes of any bytes. */
+  decode(text: string): Uint8Array | undefined;
+}
+
 export interface ApiPorts {
   readonly self: DeviceId;
   readonly home: string;
@@ -44,6 +51,7 @@ export interface ApiPorts {
   readonly pid: number;
   readonly version: string;
   readonly hash: Hash;
+  readonly base64: Base64;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly keystore: Pick<Keystore, 'keys' | 'read'>;

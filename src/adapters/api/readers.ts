@@ -3,7 +3,7 @@
  * does its cursor move, durably. So a reader that is killed loses nothing, and one that does not read costs
  * nothing but those few.
  */
-import { toBase64, toHex } from '../../entities/bytes.ts';
+import { toHex } from '../../entities/bytes.ts';
 import type { DeviceId } from '../../entities/device-id.ts';
 import { MeshError } from '../../entities/errors.ts';
 import { type Circle, parseCircle } from '../../entities/roster/circle.ts';
@@ -16,9 +16,9 @@ import type { Caller, MethodTable } from '../rpc/server.ts';
 import { deviceNamed, nameOf } from './devices.ts';
 import { circleNamed } from './groups.ts';
 import { count, flag, optionalCount, optionalText } from './params.ts';
-import type { ApiPorts } from './ports.ts';
+import type { ApiPorts, Base64 } from './ports.ts';
 
-type ReaderPorts = Pick<ApiPorts, 'messenger' | 'membership' | 'clock' | 'online' | 'fatal'>;
+type ReaderPorts = Pick<ApiPorts, 'messenger' | 'membership' | 'clock' | 'base64' | 'online' | 'fatal'>;
 
 const AHEAD_MESSAGES = 64;
 const AHEAD_BYTES = 512 * 1024;
@@ -234,15 +234,15 @@ class Reader {
       sentAt: message.sentAt,
       receivedAt: message.receivedAt,
       seq: message.number,
-      ...presentPayload(message.payload),
+      ...presentPayload(this.#ports.base64, message.payload),
     };
   }
 }
 
-function presentPayload(payload: Uint8Array): JsonObject {
+function presentPayload({ encode }: Base64, payload: Uint8Array): JsonObject {
   const text = fromUtf8(payload);
   if (text !== undefined) return { text };
-  const data = toBase64(payload);
+  const data = encode(payload);
   return { data: data.padEnd(Math.ceil(data.length / 4) * 4, '=') };
 }
 

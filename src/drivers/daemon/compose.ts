@@ -22,6 +22,7 @@ import type { RecordKind } from '../../usecases/ports/keystore.ts';
 import type { Transport } from '../../usecases/ports/transport.ts';
 import { CLIENT_ID, createSettings, type Settings, splitUrls } from '../../usecases/settings.ts';
 import type { KnownVersions, MqttSettings } from '../mqtt/settings.ts';
+import { nodeBase64, strictBase64 } from '../node/base64.ts';
 import { nodeClock } from '../node/clock.ts';
 import { openKeystore } from '../node/open-keystore.ts';
 import { nodePrimitives } from '../node/primitives.ts';
@@ -183,6 +184,7 @@ async function compose(
     pid: process.pid,
     version: VERSION,
     hash,
+    base64: { encode: nodeBase64.encode, decode: strictBase64 },
     clock: nodeClock,
     randomness: nodeRandomness,
     keystore,

@@ -11,6 +11,12 @@ export const nodeClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
   after(delay, call) {
+    if (delay <= 0) {
+      // A timer would take a millisecond at least, and each message waits in such turns more than once.
+      const turn = setImmediate(call);
+      turn.unref();
+      return () => clearImmediate(turn);
+    }
     let timer: NodeJS.Timeout;
     const wait = (rest: number) => {
       const piece = Math.min(Math.max(rest, 0), LONGEST);

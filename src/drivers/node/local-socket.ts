@@ -103,9 +103,20 @@ const unsafe = (path: string, detail: string): MeshError => new MeshError('socke
 
 function channelOver(socket: Socket): Channel {
   socket.on('error', () => undefined);
+  let gathering = false;
   return {
+    /** What is written in one turn, as the answers to all that one commit holds, goes to the system at once. */
     write(bytes) {
-      if (socket.writable) socket.write(bytes);
+      if (!socket.writable) return;
+      if (!gathering) {
+        gathering = true;
+        socket.cork();
+        process.nextTick(() => {
+          gathering = false;
+          socket.uncork();
+        });
+      }
+      socket.write(bytes);
     },
     get unsent() {
       return socket.writableLength;

@@ -6,23 +6,9 @@ import { pathToFileURL } from 'node:url';
 import { MeshError } from '../../entities/errors.ts';
 import type { Engine } from '../../usecases/ports/engine.ts';
 import type { Randomness } from '../../usecases/ports/randomness.ts';
-import { type Base64, createEngine } from './engine.ts';
+import { nodeBase64 } from '../node/base64.ts';
+import { createEngine } from './engine.ts';
 import { type Bindings, startBindings } from './loader.ts';
-
-/** Several times faster than script, and these are the strings that every message passes through. */
-export const nodeBase64: Base64 = {
-  encode(bytes) {
-    const padded = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-    const padding = padded.endsWith('==') ? 2 : padded.endsWith('=') ? 1 : 0;
-    return padding === 0 ? padded : padded.slice(0, -padding);
-  },
-  /** Decodes into memory of its own: Node's shared pool would keep a copy of secrets. */
-  decode(text) {
-    const bytes = new Uint8Array(Buffer.byteLength(text, 'base64'));
-    Buffer.from(bytes.buffer).write(text, 'base64');
-    return bytes;
-  },
-};
 
 /** Throws `engine-not-loadable`. */
 export async function loadEngine(randomness: Randomness): Promise<Engine> {

@@ -4,6 +4,7 @@ import { groupMethods } from '../../../src/adapters/api/groups.ts';
 import { createReaders } from '../../../src/adapters/api/readers.ts';
 import type { Json, JsonObject } from '../../../src/adapters/rpc/protocol.ts';
 import type { Caller, MethodTable } from '../../../src/adapters/rpc/server.ts';
+import { fromBase64, toBase64 } from '../../../src/entities/bytes.ts';
 import type { DeviceName } from '../../../src/entities/device-name.ts';
 import { MeshError } from '../../../src/entities/errors.ts';
 import { type Circle, EVERYBODY } from '../../../src/entities/roster/circle.ts';
@@ -20,6 +21,7 @@ const ported = (device: RigDevice) => ({
   messenger: device.messenger,
   membership: device.messenger.log.membership,
   clock: rig.clock,
+  base64: { encode: toBase64, decode: fromBase64 },
   online: async () => undefined,
   fatal: (error: unknown): never => {
     throw error;

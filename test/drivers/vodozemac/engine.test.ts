@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { nodeBase64 } from '../../../src/drivers/node/base64.ts';
 import { createEngine, portableBase64 } from '../../../src/drivers/vodozemac/engine.ts';
-import { loadBindings, loadEngine, nodeBase64 } from '../../../src/drivers/vodozemac/load-node.ts';
+import { loadBindings, loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import type { Bindings } from '../../../src/drivers/vodozemac/loader.ts';
 import type { Engine } from '../../../src/usecases/ports/engine.ts';
 import { engineContract } from '../../contracts/engine.ts';

@@ -13,6 +13,7 @@ import {
   parseLine,
 } from '../../../src/adapters/rpc/protocol.ts';
 import { createRpcServer } from '../../../src/adapters/rpc/server.ts';
+import { nodeBase64, strictBase64 } from '../../../src/drivers/node/base64.ts';
 import { nodePrimitives } from '../../../src/drivers/node/primitives.ts';
 import { toBase64 } from '../../../src/entities/bytes.ts';
 import { explanations, MeshError } from '../../../src/entities/errors.ts';
@@ -50,6 +51,7 @@ async function makeBench(): Promise<Bench> {
     pid: 1,
     version: '0',
     hash: nodePrimitives.hash,
+    base64: { encode: nodeBase64.encode, decode: strictBase64 },
     clock: rig.clock,
     randomness: (length) => rig.seeded.bytes(length),
     keystore: laptop.keystore,
