@@ -1,4 +1,5 @@
 /** MQTT.js with nothing around it, as a program would use it that wants QoS 1: the ceiling of the transport. */
+import type { Socket } from 'node:net';
 import mqtt, { type MqttClient } from 'mqtt';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 
@@ -20,6 +21,8 @@ export const rawMqtt = {
   /** Its own topic is where it listens. */
   async open(url: string, topic: string): Promise<void> {
     client = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 });
+    // As it comes, an answer would wait for the acknowledgement of the packet before it: forty milliseconds each time.
+    if ('setNoDelay' in client.stream) (client.stream as Socket).setNoDelay(true);
     await client.subscribeAsync(topic, { qos: 1 });
     client.on('message', (_, payload) => {
       heard += 1;

@@ -12,9 +12,9 @@ export const nodeClock: Clock = {
   elapsed: () => performance.now(),
   after(delay, call) {
     if (delay <= 0) {
-      // A timer would take a millisecond at least, and each message waits in such turns more than once.
+      // A timer would take a millisecond at least, and each message waits in such turns more than once. It is not
+      // let go of as timers are: such an immediate waits until something else happens.
       const turn = setImmediate(call);
-      turn.unref();
       return () => clearImmediate(turn);
     }
     let timer: NodeJS.Timeout;
