@@ -27,7 +27,9 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
     return [];
   }
   const dir = mkdtempSync(join(tmpdir(), 'mesh-bench-'));
-  const broker = await startMosquitto({ extra: ['max_queued_messages 0', ...(process.env.NODELAY ? ['set_tcp_nodelay true'] : [])] });
+  const broker = await startMosquitto({
+    extra: ['max_queued_messages 0', ...(process.env.NODELAY ? ['set_tcp_nodelay true'] : [])],
+  });
   const alice = new Player<typeof station>('station', { profileInto });
   const bob = new Player<typeof station>('station', { profileInto });
   const publisher = new Player<typeof rawMqtt>('raw-mqtt');

@@ -9,6 +9,7 @@
  * A commit that fails ends the cycle: the state in memory is then ahead of the store for good, so the process
  * has to end, and has shown nothing to anybody that the store does not hold.
  */
+import type { Cancel, Clock } from './ports/clock.ts';
 import type { Change, Keystore, RecordKind } from './ports/keystore.ts';
 import type { Records } from './ports/records.ts';
 
@@ -24,6 +25,11 @@ export interface CommitCycle {
   afterwards(effect: () => void): void;
   /** Says that `prepare` has something to do. */
   wake(): void;
+  /**
+   * Runs `step`, which says whether what it noted can wait a moment for something more urgent to share a commit with.
+   * An acknowledgement can: a commit for it alone would stand in the way of the answer that comes right behind it.
+   */
+  unhurried(step: () => 'at-once' | 'can-wait'): void;
   /** Resolves when everything is written and every effect has run, or when the cycle was stopped. */
   settled(): Promise<void>;
   /** Ends without writing what is waiting. */
@@ -32,21 +38,34 @@ export interface CommitCycle {
 
 export interface CommitCycleParts {
   readonly keystore: Pick<Keystore, 'commit'>;
+  readonly clock: Pick<Clock, 'after'>;
   /** Turns what is due into changes and effects. Called when a commit is about to begin. */
   readonly prepare: () => void;
   /** The state in memory is lost: the keystore failed, or a step did. */
   readonly fatal: (error: unknown) => void;
 }
 
-export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts): CommitCycle {
+/** Milliseconds. */
+const MOMENT = 5;
+
+export function createCommitCycle({ keystore, clock, prepare, fatal }: CommitCycleParts): CommitCycle {
   let changes = new Map<string, () => Change>();
   let effects: (() => void)[] = [];
   let running = false;
   let woken = false;
   let stopped = false;
   let waiting: (() => void)[] = [];
+  /** Set while a step runs that may turn out to be able to wait: whether it asked for a commit. */
+  let asked: boolean | undefined;
+  let moment: Cancel | undefined;
 
   function start(): void {
+    if (asked !== undefined) {
+      asked = true;
+      return;
+    }
+    moment?.();
+    moment = undefined;
     woken = true;
     if (running || stopped) return;
     running = true;
@@ -83,6 +102,7 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
 
   function stop(): void {
     stopped = true;
+    moment?.();
     release();
   }
 
@@ -109,8 +129,20 @@ export function createCommitCycle({ keystore, prepare, fatal }: CommitCycleParts
       start();
     },
     wake: start,
+    unhurried(step) {
+      asked = false;
+      let urgency: ReturnType<typeof step> = 'at-once';
+      try {
+        urgency = step();
+      } finally {
+        const wanted = asked;
+        asked = undefined;
+        if (wanted && urgency === 'at-once') start();
+        else if (wanted && !woken && !stopped) moment ??= clock.after(MOMENT, start);
+      }
+    },
     settled() {
-      if (stopped || (!running && changes.size === 0)) return Promise.resolve();
+      if (stopped || (!running && changes.size === 0 && effects.length === 0)) return Promise.resolve();
       start();
       return new Promise((resolve) => {
         waiting.push(resolve);

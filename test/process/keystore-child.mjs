@@ -18,6 +18,8 @@ const options = { checkpointBytes: 4096, verifyAtOpen: ['setting'] };
 const { keystore } = await open(home, unlock, options, { ...nodePlatform, clock });
 
 const text = (number) => `${number} `.repeat(1 + ((number * Number(seed)) % 40));
+/** Every third is large enough to lie beside the database. */
+const only = (number) => (number % 3 === 0 ? text(number).padEnd(80_000, ' large') : text(number));
 const records = (number) => ({
   count: number,
   [`seven ${number % 7}`]: number,
@@ -30,12 +32,14 @@ async function isWhole(count) {
   for (let number = Math.max(1, count - 20); number <= count; number++) {
     for (const [key, value] of Object.entries(records(number))) expected.set(key, value);
     expected.set(`only ${number}`, number);
-    expected.delete(`only ${number - 1}`);
+    expected.delete(`only ${number - 3}`);
   }
   const keys = keystore.keys('setting');
   if (keys.length !== expected.size) return false;
-  for (const [key, number] of expected)
-    if ((await keystore.read('setting', key)) !== text(number)) return false;
+  for (const [key, number] of expected) {
+    const value = key.startsWith('only') ? only(number) : text(number);
+    if ((await keystore.read('setting', key)) !== value) return false;
+  }
   return true;
 }
 
@@ -46,10 +50,10 @@ let next = count + 1;
 async function work() {
   while (next <= count + COMMITS) {
     const number = next++;
-    const puts = Object.entries({ ...records(number), [`only ${number}`]: number });
     await keystore.commit([
-      ...puts.map(([key, value]) => ({ kind: 'setting', key, put: text(value) })),
-      { kind: 'setting', key: `only ${number - 1}`, remove: true },
+      ...Object.entries(records(number)).map(([key, value]) => ({ kind: 'setting', key, put: text(value) })),
+      { kind: 'setting', key: `only ${number}`, put: only(number) },
+      { kind: 'setting', key: `only ${number - 3}`, remove: true },
     ]);
     writeSync(1, `ok ${number}\n`);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/adapters/memory/virtual-clock.ts';
 import { type CommitCycle, createCommitCycle } from '../../src/usecases/commit-cycle.ts';
 import type { Change } from '../../src/usecases/ports/keystore.ts';
 
@@ -6,6 +7,7 @@ import type { Change } from '../../src/usecases/ports/keystore.ts';
 function bench(prepare: (cycle: CommitCycle) => void = () => undefined) {
   const commits: { readonly changes: readonly Change[]; readonly end: (error?: Error) => void }[] = [];
   const trace: string[] = [];
+  const clock = new VirtualClock();
   const fatal: unknown[] = [];
   const cycle: CommitCycle = createCommitCycle({
     keystore: {
@@ -15,6 +17,7 @@ function bench(prepare: (cycle: CommitCycle) => void = () => undefined) {
           commits.push({ changes, end: (error) => (error === undefined ? resolve() : reject(error)) });
         }),
     },
+    clock,
     prepare: () => prepare(cycle),
     fatal: (error) => fatal.push(error),
   });
@@ -24,7 +27,7 @@ function bench(prepare: (cycle: CommitCycle) => void = () => undefined) {
     commits.at(-1)?.end(error);
     await turn();
   };
-  return { cycle, commits, trace, fatal, set, show, end };
+  return { cycle, clock, commits, trace, fatal, set, show, end };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -118,6 +121,94 @@ describe('the commit cycle', () => {
     show('shown');
     await turn();
     expect(trace).toEqual(['shown']);
+  });
+
+  it('lets a step wait a moment that can, and writes it then by itself', async () => {
+    const { cycle, clock, set, show, trace, end } = bench();
+    cycle.unhurried(() => {
+      set('a');
+      show('a is shown');
+      return 'can-wait';
+    });
+    await turn();
+    expect(clock.untilNext()).toBe(5);
+    expect(trace).toEqual([]);
+    clock.step();
+    await turn();
+    await end();
+    expect(trace).toEqual(['commit a', 'a is shown']);
+  });
+
+  it('takes it along with whatever is more urgent, and does not come back for it', async () => {
+    const { cycle, clock, set, show, trace, end } = bench();
+    cycle.unhurried(() => {
+      set('a');
+      show('a is shown');
+      return 'can-wait';
+    });
+    set('b');
+    await turn();
+    await end();
+    expect(trace).toEqual(['commit a b', 'a is shown']);
+    expect(clock.untilNext()).toBeUndefined();
+  });
+
+  it('takes along what a step noted while a commit was being written, with the next one or after a moment', async () => {
+    for (const more of [true, false]) {
+      const { cycle, clock, set, trace, end } = bench();
+      set('a');
+      await turn();
+      cycle.unhurried(() => {
+        set('b');
+        return 'can-wait';
+      });
+      if (more) set('c');
+      await end();
+      expect(trace).toEqual(more ? ['commit a', 'commit b c'] : ['commit a']);
+      expect(clock.step()).toBe(!more);
+      await turn();
+      expect(trace).toEqual(['commit a', more ? 'commit b c' : 'commit b']);
+    }
+  });
+
+  it('is at once again after a step that cannot wait, or fails', async () => {
+    const { cycle, set, trace, end } = bench();
+    cycle.unhurried(() => {
+      set('a');
+      return 'at-once';
+    });
+    await turn();
+    await end();
+    expect(() =>
+      cycle.unhurried(() => {
+        set('b');
+        throw new Error('a bug');
+      }),
+    ).toThrow('a bug');
+    await turn();
+    expect(trace).toEqual(['commit a', 'commit b']);
+  });
+
+  it('is settled only when what could wait is written too', async () => {
+    const { cycle, show, trace } = bench();
+    cycle.unhurried(() => {
+      show('shown');
+      return 'can-wait';
+    });
+    await cycle.settled();
+    expect(trace).toEqual(['shown']);
+  });
+
+  it('leaves what could wait unwritten when it is stopped', async () => {
+    const { cycle, clock, set, trace } = bench();
+    cycle.unhurried(() => {
+      set('a');
+      return 'can-wait';
+    });
+    cycle.stop();
+    expect(clock.step()).toBe(false);
+    await turn();
+    expect(trace).toEqual([]);
   });
 
   it('ends with the commit that fails, shows nothing of it, and writes nothing after it', async () => {

@@ -52,7 +52,7 @@ export function levelKeyValue(level: LevelDatabase): KeyValue {
     async *entries(prefix) {
       try {
         for await (const [name, value] of level.iterator({ gte: prefix, lt: after(prefix) })) {
-          yield { name: Uint8Array.from(name), value: Uint8Array.from(value) };
+          yield { name: new Uint8Array(name), value: new Uint8Array(value) };
         }
       } catch (error) {
         throw error instanceof MeshError ? error : translated(error, 'reading');
@@ -74,7 +74,7 @@ export function levelKeyValue(level: LevelDatabase): KeyValue {
 }
 
 function plain(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes === undefined ? undefined : Uint8Array.from(bytes);
+  return bytes === undefined ? undefined : new Uint8Array(bytes);
 }
 
 /** The first name that no longer begins with the prefix. */

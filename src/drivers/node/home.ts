@@ -4,6 +4,7 @@
  *     header    who can unlock it (adapters/keystore/header.ts)
  *     anchor    how far it has come (adapters/keystore/anchor.ts)
  *     db/       Level's own files
+ *     bulk/     large values, there once there was one (drivers/level/bulk-key-value.ts)
  *     lock      the process that has it open, as long as it does
  *     socket    where that process is talked to (drivers/node/local-socket.ts)
  *     creating  there while a store is being made, so that a half-made one is known for what it is
@@ -19,13 +20,14 @@ import { errorCode, writeFailure } from './durable-file.ts';
 const OTHERS = 0o077;
 /** What a home holds, as above. */
 const OURS =
-  /^(?:header|anchor|lock(?:\.\d+(?:\.stale)?)?|creating|socket|db(?:\.before|\.failed)?|.*\.new)$/;
+  /^(?:header|anchor|lock(?:\.\d+(?:\.stale)?)?|creating|socket|bulk|db(?:\.before|\.failed)?|.*\.new)$/;
 
 export interface Home {
   readonly path: string;
   readonly header: string;
   readonly anchor: string;
   readonly database: string;
+  readonly bulk: string;
   readonly lock: string;
   readonly creating: string;
 }
@@ -37,6 +39,7 @@ export function homeAt(path: string): Home {
     header: at('header'),
     anchor: at('anchor'),
     database: at('db'),
+    bulk: at('bulk'),
     lock: at('lock'),
     creating: at('creating'),
   };

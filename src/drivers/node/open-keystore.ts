@@ -18,6 +18,7 @@ import { MeshError } from '../../entities/errors.ts';
 import type { Clock } from '../../usecases/ports/clock.ts';
 import type { Keystore } from '../../usecases/ports/keystore.ts';
 import type { Randomness } from '../../usecases/ports/randomness.ts';
+import { withBulk } from '../level/bulk-key-value.ts';
 import { openLevel } from '../level/level-key-value.ts';
 import { nodeClock } from './clock.ts';
 import { readIfPresent, replaceFile, syncDirectory } from './durable-file.ts';
@@ -73,10 +74,10 @@ export async function createKeystore(
 
     const schema = schemaAfter(options.migrations ?? shippedMigrations);
     const header = await UnlockedHeader.create(headerParts(home, platform), schema, unlock, options.cost);
-    const level = await openLevel(home.database, { create: true });
-    return closingOnFailure(level, async () => {
+    const database = await openDatabase(home, { create: true });
+    return closingOnFailure(database, async () => {
       const keystore = await createSealedKeystore(
-        keystoreParts(home, lock, level, header, platform),
+        keystoreParts(home, lock, database, header, platform),
         options,
       );
       await syncDirectory(home.path);
@@ -115,9 +116,9 @@ export async function openKeystore(
       throw new MeshError('store-damaged', { detail: 'its database is missing' });
     }
     const keystore = await openSetAside(home, async () => {
-      const level = await openLevel(home.database, { create: false });
-      const parts = keystoreParts(home, lock, level, header, platform);
-      return closingOnFailure(level, () => openSealedKeystore(parts, options));
+      const database = await openDatabase(home, { create: false });
+      const parts = keystoreParts(home, lock, database, header, platform);
+      return closingOnFailure(database, () => openSealedKeystore(parts, options));
     });
     await closingOnFailure(keystore, async () => {
       await dropAside(home);
@@ -128,15 +129,22 @@ export async function openKeystore(
   });
 }
 
+/** Segments are nothing to look at before Level has locked the database. */
+async function openDatabase(home: Home, { create }: { readonly create: boolean }): Promise<KeyValue> {
+  const level = await openLevel(home.database, { create });
+  return closingOnFailure(level, () => withBulk(level, home.bulk));
+}
+
 async function refuseHeadless(home: Home): Promise<void> {
-  if ((await exists(home.database)) || (await exists(home.anchor))) {
-    throw new MeshError('store-damaged', { detail: 'its header is missing' });
+  for (const part of [home.database, home.bulk, home.anchor]) {
+    if (await exists(part)) throw new MeshError('store-damaged', { detail: 'its header is missing' });
   }
 }
 
 /** A store without a header that is known to have been in the making holds nothing that anybody was promised. */
 async function clearHalfMade(home: Home): Promise<void> {
   await rm(home.database, { recursive: true, force: true });
+  await rm(home.bulk, { recursive: true, force: true });
   await rm(home.anchor, { force: true });
 }
 
@@ -147,7 +155,7 @@ function headerParts(home: Home, { primitives, stretch, randomness }: KeystorePl
 function keystoreParts(
   home: Home,
   lock: ProcessLock,
-  level: KeyValue,
+  opened: KeyValue,
   header: UnlockedHeader,
   { primitives, randomness, clock }: KeystorePlatform,
 ): KeystoreParts {
@@ -156,10 +164,10 @@ function keystoreParts(
     replace: (bytes) => replaceFile(home.anchor, bytes),
   };
   const database: KeyValue = {
-    ...level,
+    ...opened,
     async close() {
       await lock.release();
-      await level.close();
+      await opened.close();
     },
   };
   return { database, anchor, keys: header.storeKeys(), primitives, randomness, clock };

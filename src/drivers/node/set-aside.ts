@@ -1,7 +1,8 @@
 /**
  * Level rewrites its files on opening, and drops what it cannot read while doing so. A store that turns out to
  * be damaged shall be left as it was found: so before Level is let in, its directory is set aside. Tables never
- * change once written and are hard-linked; the few small files that do change are copied.
+ * change once written and are hard-linked; the few small files that do change are copied. The segments beside the
+ * database need no copy: opening does not touch them, and deletes none that the database as it was needs.
  *
  * `db.before` lies beside `db` until the opening has proved good; `db.failed` for the moment of putting it back.
  */

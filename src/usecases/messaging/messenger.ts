@@ -142,7 +142,7 @@ export async function createMessenger(parts: MessengerParts): Promise<Messenger>
     parts.fatal(error);
   };
 
-  const cycle = createCommitCycle({ keystore, prepare, fatal });
+  const cycle = createCommitCycle({ keystore, clock, prepare, fatal });
 
   function prepare(): void {
     accepting.acceptGathered();

@@ -82,7 +82,7 @@ function hashing({ hash }: Office, attached: readonly Uint8Array[]): Attached {
   };
 }
 
-type Signed = Exclude<Envelope, SealedEnvelope | PairingEnvelope>;
+export type Signed = Exclude<Envelope, SealedEnvelope | PairingEnvelope>;
 
 /** Checks number and signature of a signed envelope, and notes its number. */
 export function checkSigned(

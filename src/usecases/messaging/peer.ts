@@ -215,6 +215,14 @@ export function pendingAt(peer: Peer, number: number): Addressee | undefined {
   return first === undefined ? undefined : peer.pending[number - first.number];
 }
 
+/** Whether there is anything to be said to it, or sent. */
+export function isDue({ due, outgoing, cursor }: Peer): boolean {
+  const asked = due.greeting || due.request || due.answer !== undefined || due.hello !== undefined;
+  const toSay = asked || due.ack !== undefined || due.keys;
+  const aboutGroups = due.groupWanted.size > 0 || due.groupAsked.size > 0;
+  return toSay || aboutGroups || (outgoing !== undefined && cursor < outgoing.next);
+}
+
 /** What is behind goes out again, from this number on. */
 export function goBackTo(peer: Peer, number: number): void {
   peer.cursor = Math.min(peer.cursor, number);

@@ -13,9 +13,9 @@ import type { Gossip } from './gossip.ts';
 import type { Beside } from './group-reading.ts';
 import type { Intake } from './intake.ts';
 import type { Office } from './office.ts';
-import { checkSigned, openParcel } from './opening.ts';
+import { checkSigned, openParcel, type Signed } from './opening.ts';
 import type { Outbox } from './outbox.ts';
-import type { Peer } from './peer.ts';
+import { isDue, type Peer } from './peer.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Ratchets } from './ratchets.ts';
 import { dropRetired, packetNonce, pairChanged } from './sealing.ts';
@@ -25,6 +25,8 @@ const MAX_QUEUED = 4096;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 /** Packets handled before others get a turn. */
 const PACKETS_PER_TURN = 64;
+
+type Urgency = 'at-once' | 'can-wait';
 
 export interface Receiving {
   packet(bytes: Uint8Array): void;
@@ -79,24 +81,35 @@ export function createReceiving(parts: ReceivingParts): Receiving {
   }
 
   function handle(packet: Uint8Array): void {
-    try {
-      if (quarantine.holds(packet)) return office.count('quarantined');
-      open(packet);
-    } catch (error) {
-      quarantine.condemn(packet, error);
-    }
+    office.cycle.unhurried(() => {
+      try {
+        if (!quarantine.holds(packet)) return open(packet);
+        office.count('quarantined');
+      } catch (error) {
+        quarantine.condemn(packet, error);
+      }
+      return 'at-once';
+    });
   }
 
-  function open(packet: Uint8Array): void {
+  function open(packet: Uint8Array): Urgency {
     const decoded = decodeEnvelope(packet);
-    if ('refused' in decoded) return office.count(decoded.refused);
+    if ('refused' in decoded) {
+      office.count(decoded.refused);
+      return 'at-once';
+    }
     const { envelope, head } = decoded.ok;
-    // From somebody who is to become a peer, or is not to.
-    if (envelope.kind === 'pairing') return parts.onPairing(envelope, head);
     const peer = office.peers.get(envelope.from);
-    if (peer === undefined) return farewell.onStranger(envelope.from);
-    if (envelope.kind === 'sealed' || envelope.kind === 'initial')
+    // From somebody who is to become a peer, or is not to.
+    if (envelope.kind === 'pairing') parts.onPairing(envelope, head);
+    else if (peer === undefined) farewell.onStranger(envelope.from);
+    else if (envelope.kind === 'sealed' || envelope.kind === 'initial') {
       return openSealed(peer, decoded.ok, packet);
+    } else openSigned(peer, envelope, head);
+    return 'at-once';
+  }
+
+  function openSigned(peer: Peer, envelope: Signed, head: Uint8Array): void {
     const checked = checkSigned(office, peer, envelope, () => head);
     if ('refused' in checked) return office.count(checked.refused);
     switch (envelope.kind) {
@@ -113,7 +126,7 @@ export function createReceiving(parts: ReceivingParts): Receiving {
     }
   }
 
-  function openSealed(peer: Peer, opened: Opened, packet: Uint8Array): void {
+  function openSealed(peer: Peer, opened: Opened, packet: Uint8Array): Urgency {
     const parcel = openParcel(office, ratchets, peer, opened, (session) => {
       const name = quarantine.name('session', session);
       if (quarantine.isPoison(name)) {
@@ -130,16 +143,18 @@ export function createReceiving(parts: ReceivingParts): Receiving {
       // A tag that was never heard of may be anybody's junk, and is not worth a step.
       if (parcel.refused === 'session-retired') contact.onStray(peer);
       if (parcel.refused === 'key-unknown') contact.onKeyUnknown(peer, packetNonce(office, packet));
-      return;
+      return 'at-once';
     }
     contact.heard(peer);
     peer.contact.rekeys = 0;
     for (const item of parcel.ok.items) {
       // What one item says may have removed the sender.
-      if (peer.gone) return;
+      if (peer.gone) return 'at-once';
       take(peer, item, parcel.ok.beside);
     }
     if (!peer.gone) gossip.onDigest(peer, parcel.ok.roster);
+    const isAnswer = parcel.ok.items.every(({ kind }) => kind === 'ack');
+    return isAnswer && !isDue(peer) ? 'can-wait' : 'at-once';
   }
 
   function giveUpSession(peer: Peer, session: SessionId, name: string): void {

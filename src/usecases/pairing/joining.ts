@@ -129,7 +129,7 @@ export function createJoining(parts: JoiningParts): Joining {
   let resolveResult: (result: JoinResult) => void = () => undefined;
   let rejectResult: (error: unknown) => void = () => undefined;
 
-  const cycle = createCommitCycle({ keystore, prepare: () => undefined, fatal });
+  const cycle = createCommitCycle({ keystore, clock, prepare: () => undefined, fatal });
 
   function fatal(error: unknown): void {
     if (over) return;

@@ -22,9 +22,10 @@ const LEFT_BEHIND = [
 ];
 
 test('wiping a home takes what an interruption left there, and nothing that is somebody else’s', async () => {
-  const others = ['notes.txt', 'locksmith', 'lock.of.mine'];
+  const others = ['notes.txt', 'locksmith', 'lock.of.mine', 'bulky'];
   for (const name of ['header', 'anchor', ...LEFT_BEHIND, ...others]) await writeFile(join(base, name), '');
-  for (const name of ['db', 'db.before', 'db.failed']) await mkdir(join(base, name));
+  for (const name of ['db', 'db.before', 'db.failed', 'bulk']) await mkdir(join(base, name));
+  await writeFile(join(base, 'bulk', '000001'), '');
   await wipeHome(homeAt(base));
   expect((await readdir(base)).sort()).toEqual([...others].sort());
 });

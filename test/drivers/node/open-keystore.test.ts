@@ -43,9 +43,13 @@ keystoreContract('Level, sealed, in a directory of its own,', async () => {
   return under((await createKeystore(path, unlock)).keystore);
 });
 
-/** A store with some history, closed. */
+const LARGE = 'x'.repeat(100_000);
+
+/** A store with some history, one value that lies beside the database, and one that no longer does; closed. */
 async function aliceStore(): Promise<void> {
   const { keystore } = await createKeystore(home, unlock, smallCheckpoints);
+  await keystore.commit([setting('large', LARGE), setting('passing', LARGE)]);
+  await keystore.commit([setting('passing', 'small')]);
   for (let i = 0; i < 20; i++)
     await keystore.commit([setting('broker', `mqtt://${i}`), setting(`k${i}`, 'v')]);
   await keystore.close();
@@ -75,7 +79,8 @@ describe('a data directory', () => {
       if (found.isDirectory()) for (const name of await readdir(path)) await visit(join(path, name));
     };
     await visit(home);
-    expect((await readdir(home)).sort()).toEqual(['anchor', 'db', 'header']);
+    expect((await readdir(home)).sort()).toEqual(['anchor', 'bulk', 'db', 'header']);
+    expect(await readdir(join(home, 'bulk'))).toEqual(['000001']);
   });
 
   test('that has no store is said to have none', async () => {
@@ -92,8 +97,12 @@ describe('a data directory', () => {
   test('is not built over where its header was lost', async () => {
     await aliceStore();
     await rm(join(home, 'header'));
-    await expectRefused('store-damaged', () => createKeystore(home, unlock));
-    await expectRefused('store-damaged');
+    for (const left of ['db', 'anchor', 'bulk']) {
+      await expectRefused('store-damaged', () => createKeystore(home, unlock));
+      await expectRefused('store-damaged');
+      await rm(join(home, left), { recursive: true });
+    }
+    await expectRefused('store-not-initialised');
   });
 
   test('is made anew where its making was interrupted', async () => {
@@ -103,6 +112,7 @@ describe('a data directory', () => {
     const { keystore } = await createKeystore(home, unlock);
     expect(keystore.keys('setting')).toEqual([]);
     await keystore.close();
+    expect((await readdir(home)).sort()).toEqual(['anchor', 'db', 'header']);
   });
 
   test('does not open with another key, and says so', async () => {
@@ -117,6 +127,8 @@ describe('a data directory', () => {
     ['header', 0o640],
     ['anchor', 0o604],
     ['db/CURRENT', 0o660],
+    ['bulk', 0o750],
+    ['bulk/000001', 0o604],
   ])('with %s open to others is refused', async (name, mode) => {
     await aliceStore();
     await chmod(join(home, name), mode);
@@ -139,6 +151,11 @@ describe('a data directory', () => {
     await expectRefused('store-symlink', () => openKeystore(alias, unlock));
     await rename(join(home, 'db'), join(base, 'db'));
     await symlink(join(base, 'db'), join(home, 'db'));
+    await expectRefused('store-symlink');
+    await rm(join(home, 'db'));
+    await rename(join(base, 'db'), join(home, 'db'));
+    await rename(join(home, 'bulk', '000001'), join(base, 'segment'));
+    await symlink(join(base, 'segment'), join(home, 'bulk', '000001'));
     await expectRefused('store-symlink');
   });
 
@@ -212,6 +229,22 @@ describe('a data directory', () => {
     await keystore.close();
   });
 
+  test('keeps the segments that nobody points at until an opening has succeeded and something is written', async () => {
+    await aliceStore();
+    for (const name of ['000002', '000009'])
+      await writeFile(join(home, 'bulk', name), 'left over', { mode: 0o600 });
+    const anchor = (await imageOf(home)).get('anchor') ?? Buffer.alloc(0);
+    await writeFile(join(home, 'anchor'), anchor.subarray(1));
+    await expectRefused('store-damaged');
+    await writeFile(join(home, 'anchor'), anchor);
+    const { keystore } = await openKeystore(home, unlock);
+    expect(await keystore.read('setting', 'large')).toBe(LARGE);
+    expect(await readdir(join(home, 'bulk'))).toHaveLength(3);
+    await keystore.commit([setting('broker', 'newer')]);
+    expect((await readdir(join(home, 'bulk'))).sort()).toEqual(['000001', '000009']);
+    await keystore.close();
+  });
+
   test('whose database is from an older copy is said to be rolled back', async () => {
     await aliceStore();
     await copyTree(join(home, 'db'), join(base, 'old'));
@@ -225,6 +258,7 @@ describe('a data directory', () => {
 
   test('goes on from either side of an interrupted putting back', async () => {
     await aliceStore();
+    const bulk = await imageOf(join(home, 'bulk'));
     await copyTree(join(home, 'db'), join(home, 'db.before'));
     await rename(join(home, 'db'), join(home, 'db.failed'));
     const first = await openKeystore(home, unlock);
@@ -234,8 +268,10 @@ describe('a data directory', () => {
     await mkdir(join(home, 'db.before'), { mode: 0o700 });
     const second = await openKeystore(home, unlock);
     expect(await second.keystore.read('setting', 'broker')).toBe('mqtt://19');
+    expect(await second.keystore.read('setting', 'large')).toBe(LARGE);
     await second.keystore.close();
-    expect((await readdir(home)).sort()).toEqual(['anchor', 'db', 'header']);
+    expect((await readdir(home)).sort()).toEqual(['anchor', 'bulk', 'db', 'header']);
+    expect(await imageOf(join(home, 'bulk'))).toEqual(bulk);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/adapters/memory/virtual-clock.ts';
 import { toHex } from '../../../src/entities/bytes.ts';
 import { createCommitCycle } from '../../../src/usecases/commit-cycle.ts';
 import { createEnded, endedKey, lastLot, lotOfEnded } from '../../../src/usecases/messaging/ended.ts';
@@ -34,6 +35,7 @@ it('forgets after a week, without reading what is to stay, and still finds that'
     };
     const cycle = createCommitCycle({
       keystore: store,
+      clock: new VirtualClock(),
       prepare: () => undefined,
       fatal: (error) => {
         throw error;

@@ -151,7 +151,9 @@ describe('the inbox', () => {
   it('lets a new reader begin with what is still being written', async () => {
     const rig = await Rig.make();
     const commits: (() => void)[] = [];
+    const clock = new VirtualClock();
     const cycle = createCommitCycle({
+      clock,
       keystore: { commit: () => new Promise((resolve) => commits.push(resolve)) },
       prepare: () => undefined,
       fatal: (error) => {
@@ -159,7 +161,6 @@ describe('the inbox', () => {
       },
     });
     await rig.laptop.withStore(async (keystore) => {
-      const clock = new VirtualClock();
       const inbox = createInbox({ cycle, keystore, clock, runningTime: () => 0, tell: () => undefined });
       const written = async (): Promise<void> => {
         await rig.settle();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/adapters/memory/virtual-clock.ts';
 import { loadEngine } from '../../../src/drivers/vodozemac/load-node.ts';
 import { Secret } from '../../../src/entities/secret.ts';
 import type { SessionId } from '../../../src/entities/session-set.ts';
@@ -20,6 +21,7 @@ describe('many sessions', () => {
       session.dispose();
     }
     const cycle = createCommitCycle({
+      clock: new VirtualClock(),
       keystore: { commit: async () => undefined },
       prepare: () => undefined,
       fatal: (error) => {

@@ -154,9 +154,9 @@ export class Device {
     const fatal = (error: unknown): void => {
       this.fatal = error;
     };
-    const cycle = createCommitCycle({ keystore, prepare: () => undefined, fatal });
-    const membership = await loadMesh(hash, keystore);
     const { clock } = this.rig;
+    const cycle = createCommitCycle({ keystore, clock, prepare: () => undefined, fatal });
+    const membership = await loadMesh(hash, keystore);
     const parts = { engine, hash, clock, self, account, cycle, membership };
     const log = createMeshLog({ ...parts, grown: () => undefined });
     const transport = this.rig.transport(this);
