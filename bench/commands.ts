@@ -1,17 +1,18 @@
 /** What a shell feels, beside a Node script that does nothing, and what a daemon costs that has nothing to do. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasMosquitto, startMosquitto, withoutMosquitto } from '../test/brokers/mosquitto.ts';
 import { type MeshDevice, makeMesh } from '../test/process/make-mesh.ts';
-import { as, compile, MeshProcess, mesh, PROGRAM, up } from '../test/process/mesh-process.ts';
-import { inTurn, type Row, time } from './rows.ts';
+import { as, BUNDLE, bundle, MeshProcess, mesh, up } from '../test/process/mesh-process.ts';
+import { cpuTime, residentMegabytes } from './process-cost.ts';
+import { type Aim, against, inTurn, type Row, time } from './rows.ts';
 
 const ROUNDS = 9;
 const SEND_WITH_DAEMON = 2.5;
 const SEND_ALONE = 9;
+const START = 8;
 const IDLE_MEGABYTES = 90;
 const IDLE_PERCENT = 0.5;
 /** How long what a start has stirred up takes to come to rest. */
@@ -22,7 +23,7 @@ export async function commandRows({ idleSeconds }: { readonly idleSeconds: numbe
     console.error(withoutMosquitto);
     return [];
   }
-  await compile();
+  await bundle();
   const dir = mkdtempSync(join(tmpdir(), 'mesh-bench-'));
   const broker = await startMosquitto();
   const running: MeshProcess[] = [];
@@ -67,22 +68,21 @@ async function sendRows(dir: string, daemon: MeshDevice, alone: MeshDevice): Pro
   const published = ['--wait', 'published', '--timeout', '20s'];
   const measured = await inTurn(ROUNDS, {
     empty: () => run(empty, []),
-    withDaemon: () => run(PROGRAM, ['send', alone.deviceId, 'hello', ...as(daemon)]),
-    alone: () => run(PROGRAM, ['send', daemon.deviceId, 'hello', ...published, ...as(alone)]),
+    withDaemon: () => run(BUNDLE, ['send', alone.deviceId, 'hello', ...as(daemon)]),
+    alone: () => run(BUNDLE, ['send', daemon.deviceId, 'hello', ...published, ...as(alone)]),
     start: () => untilReady(alone),
   });
-  const row = (name: string, key: keyof typeof measured, most?: number): Row => ({
+  const row = (name: string, key: keyof typeof measured, aim: Aim): Row => ({
     name,
     unit: 'ms',
     ...measured[key],
-    reference: { name: 'an empty Node script', ratio: measured[key].median / measured.empty.median },
-    ...(most === undefined ? {} : { most }),
+    against: [against('an empty Node script', measured[key], measured.empty, aim)],
   });
   return [
     { name: 'an empty Node script', unit: 'ms', ...measured.empty },
-    row('mesh send, with a daemon', 'withDaemon', SEND_WITH_DAEMON),
-    row('mesh send --wait published, without a daemon', 'alone', SEND_ALONE),
-    row('mesh up, until it says that it is ready', 'start'),
+    row('mesh send, with a daemon', 'withDaemon', { most: SEND_WITH_DAEMON }),
+    row('mesh send --wait published, without a daemon', 'alone', { most: SEND_ALONE }),
+    row('mesh up with a key file, until it says that it is ready', 'start', { most: START }),
   ];
 }
 
@@ -100,7 +100,7 @@ function succeeds(program: string, args: readonly string[]): Promise<void> {
 
 async function untilReady(device: MeshDevice): Promise<number> {
   const began = performance.now();
-  const daemon = new MeshProcess(['up', ...as(device)]);
+  const daemon = new MeshProcess(['up', ...as(device)], { program: BUNDLE });
   await daemon.saw('ready');
   const took = performance.now() - began;
   await daemon.stop();
@@ -144,19 +144,6 @@ async function idleRows({ child }: MeshProcess, seconds: number): Promise<Row[]>
       most: IDLE_PERCENT,
     },
   ];
-}
-
-/** Milliseconds on a processor, of all its threads; Linux counts them in hundredths of a second. */
-async function cpuTime(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // Behind the name, which may hold anything, comes the third field.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-async function residentMegabytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
 }
 
 const pause = (milliseconds: number): Promise<void> =>

@@ -32,7 +32,7 @@ import { hasMosquitto, startMosquitto, withoutMosquitto } from '../test/brokers/
 import { type MeshDevice, makeMesh } from '../test/process/make-mesh.ts';
 import { compile, type MeshProcess, up } from '../test/process/mesh-process.ts';
 import { establishedPair } from './engine.ts';
-import { inTurn, type Measured, type Row } from './rows.ts';
+import { type Aim, against, inTurn, type Measured, type Row } from './rows.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 const SIZES = { '100 B': 100, '1 KiB': 1024 } as const;
@@ -93,14 +93,15 @@ async function rowsOf(
     measures[count === 1 ? one : `all to ${count}`] = () => burst(sender, circle, payload);
   }
   const measured = await inTurn(ROUNDS, measures);
-  const against = (reference: string, { median }: Measured): NonNullable<Row['reference']> => {
-    return { name: reference, ratio: median / (measured[reference]?.median ?? Number.NaN) };
+  const beside = (reference: string, figure: Measured, aim: Aim = {}): Pick<Row, 'against'> => {
+    const other = measured[reference];
+    return other === undefined ? {} : { against: [against(reference, figure, other, aim)] };
   };
   return Object.entries(measured).map(([name, figure]): Row => {
     const row = { name: `${name}, ${size} each: crypto time`, unit: 'µs', ...figure } as const;
     if (name === bare) return row;
-    if (name === one) return { ...row, reference: against(bare, figure) };
-    return { ...row, reference: against(one, figure), most: MOST };
+    if (name === one) return { ...row, ...beside(bare, figure) };
+    return { ...row, ...beside(one, figure, { most: MOST }) };
   });
 }
 

@@ -1,14 +1,17 @@
 /**
- * `npm run bench [-- --json] [--only WORD] [--minute]`: one table, each figure beside its reference from the same run. Medians
- * over rounds; rounds of a row and its reference take turns, so a noisy machine hits both alike. `--minute` watches the idle daemon
- * for that long, instead of ten seconds.
+ * `npm run bench [-- --json] [--only WORD] [--minute] [--profile DIRECTORY]`: one table, each figure beside its reference
+ * from the same run. Medians over rounds; rounds of a row and its reference take turns, so a noisy machine hits both
+ * alike. `--minute` watches the idle daemon for that long, instead of ten seconds. `--profile` leaves there where the
+ * daemons of `mesh` spent their time. `--play` is for the processes that the bench starts itself.
  */
 import { parseArgs } from 'node:util';
+import { agedRows } from './aged.ts';
 import { commandRows } from './commands.ts';
 import { engineRows } from './engine.ts';
 import { groupRows } from './groups.ts';
 import { meshRows } from './mesh.ts';
 import { pairingRows } from './pairing.ts';
+import { peerRows } from './peers.ts';
 import { play } from './player.ts';
 import { rawMqtt } from './raw-mqtt.ts';
 import { print, type Row } from './rows.ts';
@@ -34,6 +37,8 @@ async function measure(): Promise<void> {
   const groups = {
     engine: engineRows,
     mesh: () => meshRows(values.profile),
+    aged: agedRows,
+    peers: peerRows,
     groups: groupRows,
     store: storeRows,
     pairing: pairingRows,

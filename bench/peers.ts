@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Keeping, type Libsignal, libsignalPair } from './libsignal.ts';
 import { type MatrixCrypto, matrixPair } from './matrix-crypto.ts';
-import { inTurn, type Measured, type Row } from './rows.ts';
+import { type Aim, against, inTurn, type Measured, type Row } from './rows.ts';
 import { type TwoMessengers, twoMessengers } from './two-messengers.ts';
 
 /** Milliseconds that so many messages of this size take. */
@@ -86,24 +86,19 @@ async function rowsOf(
   measure(SINGLES_NAME, SINGLES, mesh.oneByOne);
   const measured = await inTurn(ROUNDS, measures);
 
-  const row = (name: string, reference: string | undefined): Row => {
+  const row = (name: string, reference: string | undefined, aim: Aim = {}): Row => {
     const figure = measured[name];
     if (figure === undefined) throw new Error(`${name} was not measured`);
     const beside = reference === undefined ? undefined : measured[reference];
-    return {
-      name: `${name}, ${size}`,
-      unit: '/s',
-      ...figure,
-      ...(reference === undefined || beside === undefined
-        ? {}
-        : { reference: { name: reference, ratio: figure.median / beside.median } }),
-    };
+    const plain = { name: `${name}, ${size}`, unit: '/s', ...figure } as const;
+    if (reference === undefined || beside === undefined) return plain;
+    return { ...plain, against: [against(reference, figure, beside, aim)] };
   };
   const oneByOne = peers.filter(({ keeps }) => keeps !== 'aside');
   const kept = peers.filter(({ keeps }) => keeps === 'each');
   return [
     ...peers.map(({ name }) => row(name, BURST_NAME)),
-    row(BURST_NAME, fastest(oneByOne, measured)),
+    row(BURST_NAME, fastest(oneByOne, measured), { least: 1 }),
     row(SINGLES_NAME, fastest(kept, measured)),
   ];
 }

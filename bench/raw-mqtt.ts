@@ -7,6 +7,7 @@ const IN_FLIGHT = 64;
 
 let client: MqttClient | undefined;
 let heard = 0;
+let seen = 0;
 let wanted = Number.POSITIVE_INFINITY;
 let complete: () => void = () => undefined;
 let answered: () => void = () => undefined;
@@ -24,7 +25,8 @@ export const rawMqtt = {
     // As it comes, an answer would wait for the acknowledgement of the packet before it: forty milliseconds each time.
     if ('setNoDelay' in client.stream) (client.stream as Socket).setNoDelay(true);
     await client.subscribeAsync(topic, { qos: 1 });
-    client.on('message', (_, payload) => {
+    client.on('message', (on, payload) => {
+      seen += on.length + payload.length;
       heard += 1;
       if (heard === wanted) complete();
       answered();
@@ -78,6 +80,11 @@ export const rawMqtt = {
     }
     answered = () => undefined;
     return took;
+  },
+
+  /** Bytes of topics and payloads so far. */
+  async seen(): Promise<number> {
+    return seen;
   },
 
   async echo(topic: string | undefined): Promise<void> {

@@ -1,14 +1,35 @@
 /** A figure of the table, and how figures are taken. */
 export interface Row {
   readonly name: string;
-  readonly unit: 'µs' | 'ms' | '/s' | 'MB' | '%';
+  readonly unit: 'µs' | 'ms' | '/s' | 'MB' | '%' | 'B' | '×';
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  /** What the figure is held against, measured in the same run, and their ratio. */
-  readonly reference?: { readonly name: string; readonly ratio: number };
-  /** What is aimed at: the most that the ratio may be, or the median where there is no reference. */
+  /** What the figure is held against, measured in the same run. */
+  readonly against?: readonly Against[];
+  /** What is aimed at, where it is the figure itself. */
   readonly most?: number;
+}
+
+export interface Against extends Aim {
+  readonly name: string;
+  readonly ratio: number;
+}
+
+/** What the ratio is to be. */
+export interface Aim {
+  readonly most?: number;
+  readonly least?: number;
+}
+
+export interface Measured {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function against(name: string, figure: Measured, reference: Measured, aim: Aim = {}): Against {
+  return { name, ratio: figure.median / reference.median, ...aim };
 }
 
 /** Microseconds that `work` takes for each of its `repeats`. */
@@ -25,12 +46,6 @@ export function timeSync(repeats: number, work: () => unknown): number {
   return Number(process.hrtime.bigint() - start) / 1000 / repeats;
 }
 
-export interface Measured {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
-
 /** Takes rounds of all in turn: a b c a b c … */
 export async function inTurn<Name extends string>(
   rounds: number,
@@ -45,12 +60,14 @@ export async function inTurn<Name extends string>(
       if (round >= 0) taken.get(name)?.push(figure);
     }
   }
-  const entries = names.map((name) => {
-    const sorted = (taken.get(name) ?? []).sort((a, b) => a - b);
-    const at = (i: number): number => sorted[i] ?? Number.NaN;
-    return [name, { median: at(sorted.length >> 1), min: at(0), max: at(sorted.length - 1) }] as const;
-  });
+  const entries = names.map((name) => [name, spread(taken.get(name) ?? [])] as const);
   return Object.fromEntries(entries) as Record<Name, Measured>;
+}
+
+export function spread(figures: readonly number[]): Measured {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const at = (i: number): number => sorted[i] ?? Number.NaN;
+  return { median: at(sorted.length >> 1), min: at(0), max: at(sorted.length - 1) };
 }
 
 export function print(rows: readonly Row[], json: boolean): void {
@@ -63,12 +80,19 @@ export function print(rows: readonly Row[], json: boolean): void {
   console.log(
     `${'figure'.padEnd(width)} ${'median'.padStart(10)} ${'min'.padStart(10)} ${'max'.padStart(10)}`,
   );
-  for (const { name, unit, median, min, max, reference, most } of rows) {
-    const beside = reference === undefined ? '' : `   ${reference.ratio.toFixed(2)} × ${reference.name}`;
-    const aim =
-      most === undefined ? '' : `   (aim: at most ${most}${reference === undefined ? ` ${unit}` : ' ×'})`;
-    console.log(
-      `${name.padEnd(width)} ${figure(median)} ${figure(min)} ${figure(max)} ${unit.padEnd(3)}${beside}${aim}`,
+  for (const { name, unit, median, min, max, against: beside = [], most } of rows) {
+    const notes = beside.map(
+      ({ name: of, ratio, ...aim }) => `${ratio.toFixed(2)} × ${of}${aimed(ratio, aim)}`,
     );
+    if (most !== undefined) notes.push(aimed(median, { most }, ` ${unit}`).trim());
+    const figures = `${figure(median)} ${figure(min)} ${figure(max)} ${unit.padEnd(3)}`;
+    console.log(`${name.padEnd(width)} ${figures} ${notes.join('; ')}`.trimEnd());
   }
+}
+
+function aimed(value: number, { most, least }: Aim, unit = ' ×'): string {
+  const met = value <= (most ?? Number.POSITIVE_INFINITY) && value >= (least ?? 0);
+  const bound = most === undefined ? `at least ${least}` : `at most ${most}`;
+  if (most === undefined && least === undefined) return '';
+  return ` (aim: ${bound}${unit}${met ? '' : ', missed'})`;
 }

@@ -1,10 +1,12 @@
 /** A program that hands messages to a daemon over its socket, as fast as it takes them. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { createRpcClient, type RpcClient } from '../src/adapters/rpc/client.ts';
 import { connectSocket } from '../src/drivers/node/local-socket.ts';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 
 /** Calls without an answer: the daemon reads no further than that either. */
 const TOGETHER = 64;
+const LOOK = 20;
 
 let client: RpcClient | undefined;
 
@@ -28,5 +30,14 @@ export const socketCaller = {
     };
     await Promise.all(Array.from({ length: TOGETHER }, lane));
     return performance.now() - began;
+  },
+
+  /** Resolves when nothing waits at this device any more. */
+  async delivered(): Promise<void> {
+    for (;;) {
+      const waiting = await client?.call('outbox');
+      if (Array.isArray(waiting) && waiting.length === 0) return;
+      await pause(LOOK);
+    }
   },
 };

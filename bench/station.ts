@@ -10,6 +10,7 @@ import type { Circle } from '../src/entities/roster/circle.ts';
 import type { InboxMessage } from '../src/usecases/messaging/inbox.ts';
 import type { Messenger } from '../src/usecases/messaging/messenger.ts';
 import type { MeshDevice } from '../test/process/make-mesh.ts';
+import { writtenBytes } from './process-cost.ts';
 
 /** How often it is looked whether all has been acknowledged. */
 const LOOK = 4;
@@ -97,18 +98,9 @@ export const station = {
     await delivered();
   },
 
-  /** What it has received so far is read: as if a reader had seen it. */
-  async read(): Promise<void> {
-    const { inbox } = messenger();
-    await inbox.move('bench', await lastOf(inbox));
-  },
-
-  async use(): Promise<{ readonly cpuMilliseconds: number; readonly residentMegabytes: number }> {
+  async use(): Promise<{ readonly cpuMilliseconds: number; readonly writtenBytes: number }> {
     const { user, system } = process.cpuUsage();
-    return {
-      cpuMilliseconds: (user + system) / 1000,
-      residentMegabytes: process.memoryUsage.rss() / 1024 / 1024,
-    };
+    return { cpuMilliseconds: (user + system) / 1000, writtenBytes: await writtenBytes('self') };
   },
 
   async close(): Promise<void> {

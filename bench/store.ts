@@ -7,7 +7,7 @@ import { createKeystore, openKeystore } from '../src/drivers/node/open-keystore.
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 import { makeKeyFile } from '../src/drivers/node/unlock.ts';
 import type { Change } from '../src/usecases/ports/keystore.ts';
-import { inTurn, type Row, time } from './rows.ts';
+import { against, inTurn, type Row, time } from './rows.ts';
 
 const CHANGES = [1, 16, 128];
 const BYTES = 256;
@@ -42,9 +42,8 @@ export async function storeRows(): Promise<Row[]> {
             return level.write(batch);
           }),
       });
-      const ratio = measured.commit.median / measured.bare.median;
-      const reference = { name: 'a bare synced batch', ratio };
-      rows.push({ name: `synced commit of ${count}`, unit: 'µs', ...measured.commit, reference });
+      const beside = [against('a bare synced batch', measured.commit, measured.bare)];
+      rows.push({ name: `synced commit of ${count}`, unit: 'µs', ...measured.commit, against: beside });
     }
     await level.close();
     await keystore.close();

@@ -13,22 +13,11 @@ import { loadEngine } from '../src/drivers/vodozemac/load-node.ts';
 import { loadDevice } from '../src/usecases/device/load-device.ts';
 import { loadMesh } from '../src/usecases/membership/load-mesh.ts';
 import { createMessenger, type Messenger } from '../src/usecases/messaging/messenger.ts';
-import type { Clock } from '../src/usecases/ports/clock.ts';
 import type { Engine } from '../src/usecases/ports/engine.ts';
 import { type MeshDevice, makeMesh } from '../test/process/make-mesh.ts';
 import type { Pass } from './peers.ts';
 
 const PATIENCE = 120_000;
-
-/** No timer of Node's is shorter than a millisecond. */
-const promptClock: Clock = {
-  ...nodeClock,
-  after(delay, call) {
-    if (delay > 0) return nodeClock.after(delay, call);
-    const immediate = setImmediate(call);
-    return () => clearImmediate(immediate);
-  },
-};
 
 export interface TwoMessengers {
   /** All handed over at once: milliseconds until the last one is acknowledged. */
@@ -46,7 +35,7 @@ interface Party {
 export async function twoMessengers(dir: string): Promise<TwoMessengers> {
   mkdirSync(dir);
   const engine = await loadEngine(nodeRandomness);
-  const broker = new MemoryBroker({ clock: promptClock });
+  const broker = new MemoryBroker({ clock: nodeClock });
   const [a, b] = await makeMesh({ count: 2, dir });
   if (a === undefined || b === undefined) throw new Error('two were asked for');
   const bob = await start(engine, broker, b);

@@ -7,11 +7,18 @@ import type { MeshDevice } from './make-mesh.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const PROGRAM = join(root, 'dist/drivers/cli/mesh.js');
+/** The same as it is installed: few files instead of many. */
+export const BUNDLE = join(root, 'dist/bin/mesh.js');
 
 /** The processes run what is compiled, so that has to be what is written. */
 export async function compile(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   await promisify(execFile)(process.execPath, [tsc, '-b', 'src/drivers'], { cwd: root });
+}
+
+export async function bundle(): Promise<void> {
+  await compile();
+  await promisify(execFile)(process.execPath, [join(root, 'scripts/bundle.mjs')], { cwd: root });
 }
 
 export interface Ended {
@@ -32,6 +39,8 @@ function environment(extra: Readonly<Record<string, string>>): Record<string, st
 export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
+  /** What is run, if not what the compiler wrote. */
+  readonly program?: string;
   /** Words that another program needs in front, to run it elsewhere. */
   readonly through?: readonly string[];
 }
@@ -42,8 +51,11 @@ export class MeshProcess {
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], { input, env = {}, through = [] }: RunOptions = {}) {
-    const [program = '', ...words] = [...through, process.execPath, PROGRAM, ...args];
+  constructor(
+    args: readonly string[],
+    { input, env = {}, program: file = PROGRAM, through = [] }: RunOptions = {},
+  ) {
+    const [program = '', ...words] = [...through, process.execPath, file, ...args];
     const child = spawn(program, words, { env: environment(env) });
     this.child = child;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
