@@ -111,6 +111,7 @@ async function oneWayRows(engine: Engine, { alice, bob, b, publisher, subscriber
         const before = await bob.call('use');
         const { milliseconds, cpuMilliseconds } = await alice.call('burst', [b.deviceId], bytes, count);
         const after = await bob.call('use');
+        await bob.call('read');
         sender.push(perMessage(cpuMilliseconds));
         receiver.push(perMessage(after.cpuMilliseconds - before.cpuMilliseconds));
         return (1000 * count) / milliseconds;
@@ -191,7 +192,7 @@ async function bothWaysRows({ alice, bob, a, b, publisher, subscriber }: Cast): 
 }
 
 async function socketRows(cast: Cast, profileInto: string | undefined): Promise<Row[]> {
-  const { alice, a, b, publisher, subscriber } = cast;
+  const { alice, bob, a, b, publisher, subscriber } = cast;
   const { bytes, count } = SIZES['1 KiB'];
   const caller = new Player<typeof socketCaller>('socket-caller', { profileInto });
   try {
@@ -202,7 +203,9 @@ async function socketRows(cast: Cast, profileInto: string | undefined): Promise<
         const began = performance.now();
         await caller.call('burst', b.deviceId, bytes, count);
         await alice.call('still');
-        return (1000 * count) / (performance.now() - began);
+        const rate = (1000 * count) / (performance.now() - began);
+        await bob.call('read');
+        return rate;
       },
     });
     const ratio = against('raw', measured.mesh, measured.raw, { least: THROUGH_SOCKET });
@@ -226,6 +229,7 @@ async function trafficRows({ broker, alice, bob, b }: Cast): Promise<Row[]> {
         const before = await Promise.all([onlooker.call('seen'), alice.call('use'), bob.call('use')]);
         await alice.call('burst', [b.deviceId], bytes, count);
         const after = await Promise.all([onlooker.call('seen'), alice.call('use'), bob.call('use')]);
+        await bob.call('read');
         wire.push((after[0] - before[0]) / (bytes * count));
         sender.push((after[1].writtenBytes - before[1].writtenBytes) / (bytes * count));
         receiver.push((after[2].writtenBytes - before[2].writtenBytes) / (bytes * count));

@@ -9,6 +9,7 @@ import type { DeviceId } from '../src/entities/device-id.ts';
 import type { Circle } from '../src/entities/roster/circle.ts';
 import type { InboxMessage } from '../src/usecases/messaging/inbox.ts';
 import type { Messenger } from '../src/usecases/messaging/messenger.ts';
+import type { CursorRecord } from '../src/usecases/ports/records.ts';
 import type { MeshDevice } from '../test/process/make-mesh.ts';
 import { writtenBytes } from './process-cost.ts';
 
@@ -23,6 +24,8 @@ export interface Spent {
 }
 
 let host: Host | undefined;
+/** The number of the batch that arrived last. */
+let last = 0;
 let echoing: (() => void) | undefined;
 
 function messenger(): Messenger {
@@ -38,6 +41,9 @@ export const station = {
     };
     const unlock = await readKeyFile(keyFile);
     host = await openHost({ home, unlock, host: 'daemon', fatal: fail, bug: fail });
+    host.device.messenger.listen((news) => {
+      if (news.kind === 'received') last = news.batch;
+    });
     host.device.goOnline();
   },
 
@@ -58,7 +64,7 @@ export const station = {
     const { send, inbox, listen } = messenger();
     const payload = nodeRandomness(bytes);
     const took: number[] = [];
-    let at = await lastOf(inbox);
+    let at = behindAll();
     let arrived: () => void = () => undefined;
     const stop = listen((news) => {
       if (news.kind === 'received') arrived();
@@ -81,7 +87,7 @@ export const station = {
   /** Sends back what arrives from now on, until `still`. */
   async echo(): Promise<void> {
     const { send, inbox, listen } = messenger();
-    let at = await lastOf(inbox);
+    let at = behindAll();
     let reading = Promise.resolve();
     const answer = async (): Promise<void> => {
       const messages: readonly InboxMessage[] = await inbox.read(at);
@@ -96,6 +102,11 @@ export const station = {
   async still(): Promise<void> {
     echoing?.();
     await delivered();
+  },
+
+  /** As a reader that has had everything; what nobody reads would fill the inbox in the end. */
+  async read(): Promise<void> {
+    await messenger().inbox.move('bench', behindAll());
   },
 
   async use(): Promise<{ readonly cpuMilliseconds: number; readonly writtenBytes: number }> {
@@ -136,15 +147,8 @@ function delivered(): Promise<void> {
   });
 }
 
-/** Behind everything that has arrived. */
-async function lastOf(inbox: Messenger['inbox']): Promise<ReturnType<Messenger['inbox']['cursor']>> {
-  let at = inbox.cursor('a reader that there never was');
-  for (;;) {
-    const messages = await inbox.read(at);
-    const last = messages.at(-1);
-    if (last === undefined) return at;
-    at = last.after;
-  }
+function behindAll(): CursorRecord {
+  return { batch: last + 1, index: 0 };
 }
 
 function spentSince(began: number, cpu: NodeJS.CpuUsage): Spent {
