@@ -5,7 +5,7 @@ import { connectSocket } from '../src/drivers/node/local-socket.ts';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 
 /** Calls without an answer: the daemon reads no further than that either. */
-const TOGETHER = 64;
+const TOGETHER = 256;
 const LOOK = 20;
 
 let client: RpcClient | undefined;

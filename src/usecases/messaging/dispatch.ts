@@ -18,7 +18,7 @@ import { type Beside, fillReserve, pairChanged, RESERVE_LOW, recordOf, type Seal
 const MOST_IN_FLIGHT = 100;
 const SHARED_BY_SENDERS = 800;
 /** Envelopes for one peer in one commit: more would make the others wait. */
-const ENVELOPES_PER_COMMIT = 8;
+const ENVELOPES_PER_COMMIT = 16;
 /** While packets are still waiting to be read, an acknowledgement waits for so many batches. */
 const BATCHES_PER_ACK = 8;
 const REQUEST_PAUSE = 1000;
