@@ -60,15 +60,14 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
   const engine = await loadEngine(nodeRandomness);
   const rows = await onStage([UNBOUNDED], profileInto, async (cast) => [
     ...(await oneWayRows(engine, cast)),
-    ...(process.env.SIZE ? [] : await bothWaysRows(cast)),
-    ...(process.env.SIZE && process.env.SIZE !== 'socket' ? [] : await socketRows(cast, profileInto)),
-    ...(process.env.SIZE ? [] : await trafficRows(cast)),
-    ...(process.env.SIZE ? [] : await pingRows(engine, cast, 'Mosquitto as it comes')),
+    ...(await bothWaysRows(cast)),
+    ...(await socketRows(cast, profileInto)),
+    ...(await trafficRows(cast)),
+    ...(await pingRows(engine, cast, 'Mosquitto as it comes')),
   ]);
   const prompt = [UNBOUNDED, 'set_tcp_nodelay true'];
-  if (process.env.SIZE && process.env.SIZE !== 'ping') return rows;
   rows.push(...(await onStage(prompt, undefined, (cast) => pingRows(engine, cast, 'set_tcp_nodelay true'))));
-  if (!process.env.SIZE) rows.push(...(await fanRows()));
+  rows.push(...(await fanRows()));
   return rows;
 }
 
@@ -104,7 +103,6 @@ async function onStage(
 async function oneWayRows(engine: Engine, { alice, bob, b, publisher, subscriber }: Cast): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [size, { bytes, count, least }] of Object.entries(SIZES)) {
-    if (process.env.SIZE && process.env.SIZE !== size) continue;
     const [sender, receiver]: [number[], number[]] = [[], []];
     const perMessage = (milliseconds: number): number => (1000 * milliseconds) / count;
     const measured = await inTurn(ROUNDS, {

@@ -31,7 +31,7 @@ export class Player<P extends Part> {
     const profile = profileInto === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileInto];
     this.#child = fork(fileURLToPath(import.meta.url), ['--play', part], {
       serialization: 'advanced',
-      execArgv: [...process.execArgv, ...profile, ...(process.env.XARGS?.split(' ') ?? [])],
+      execArgv: [...process.execArgv, ...profile],
     });
     this.#child.on('message', ({ id, ok, error }: Answer) => {
       const waiting = this.#open.get(id);
