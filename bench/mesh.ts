@@ -6,7 +6,7 @@
  * lose what goes beyond a thousand packets. The mesh never has that many under way.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createKeystore } from '../src/drivers/node/open-keystore.ts';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
@@ -19,7 +19,9 @@ import { hasMosquitto, type Mosquitto, startMosquitto, withoutMosquitto } from '
 import { type MeshDevice, makeMesh } from '../test/process/make-mesh.ts';
 import { compile, type MeshProcess, up } from '../test/process/mesh-process.ts';
 import { establishedPair } from './engine.ts';
+import { costOfParts } from './parts.ts';
 import { Player } from './player.ts';
+import { cpuTime } from './process-cost.ts';
 import type { rawMqtt } from './raw-mqtt.ts';
 import { against, inTurn, type Measured, type Row, spread, time, timeSync } from './rows.ts';
 import type { socketCaller } from './socket-caller.ts';
@@ -33,6 +35,7 @@ const SIZES = {
   '64 KiB': { bytes: 64 * 1024, count: 800, least: 0.3 },
 } as const;
 const ROUNDS = 5;
+const PROCESSORS = availableParallelism();
 const THROUGH_SOCKET = 0.3;
 const PINGS = 300;
 /** Of round trips, what may come on top of the broker's and of four commits. */
@@ -60,6 +63,7 @@ export async function meshRows(profileInto: string | undefined): Promise<Row[]> 
   const engine = await loadEngine(nodeRandomness);
   const rows = await onStage([UNBOUNDED], profileInto, async (cast) => [
     ...(await oneWayRows(engine, cast)),
+    ...(await partsRows(engine, cast)),
     ...(await bothWaysRows(cast)),
     ...(await socketRows(cast, profileInto)),
     ...(await trafficRows(cast)),
@@ -137,6 +141,45 @@ async function oneWayRows(engine: Engine, { alice, bob, b, publisher, subscriber
       // Without the round that warms up.
       { name: `mesh one way, ${size}: processor, sender`, unit: 'µs', ...spread(sender.slice(1)) },
       { name: `mesh one way, ${size}: processor, receiver`, unit: 'µs', ...spread(receiver.slice(1)) },
+    );
+  }
+  return rows;
+}
+
+/**
+ * How many large messages two processors could pass if they did nothing but what cannot be left out: the parts of a
+ * message at both ends, and what MQTT.js and Mosquitto take for as many bytes.
+ */
+async function partsRows(engine: Engine, cast: Cast): Promise<Row[]> {
+  const { broker, publisher, subscriber, dir } = cast;
+  const rows: Row[] = [];
+  for (const size of ['16 KiB', '64 KiB'] as const) {
+    const { bytes, count } = SIZES[size];
+    const carrying = async (): Promise<number> => {
+      const used = async (): Promise<number> => {
+        const own = await Promise.all([publisher.call('used'), subscriber.call('used'), cpuTime(broker.pid)]);
+        return own.reduce((sum, time) => sum + time, 0);
+      };
+      const before = await used();
+      await rawBurst(publisher, subscriber, bytes, count);
+      return (1000 * ((await used()) - before)) / count;
+    };
+    const measured = await inTurn(ROUNDS, {
+      raw: () => rawBurst(publisher, subscriber, bytes, count),
+      carrying,
+      parts: () => costOfParts(engine, dir, bytes),
+    });
+    const ceiling = (PROCESSORS * 1_000_000) / (measured.carrying.median + measured.parts.median);
+    const all: Measured = { median: ceiling, min: ceiling, max: ceiling };
+    rows.push(
+      { name: `what a message cannot do without, both ends, ${size}`, unit: 'µs', ...measured.parts },
+      { name: `carrying it, MQTT.js twice and Mosquitto, ${size}`, unit: 'µs', ...measured.carrying },
+      {
+        name: `all that ${PROCESSORS} processors could do of both, ${size}`,
+        unit: '/s',
+        ...all,
+        against: [against('raw', all, measured.raw)],
+      },
     );
   }
   return rows;

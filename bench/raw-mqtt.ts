@@ -82,6 +82,12 @@ export const rawMqtt = {
     return took;
   },
 
+  /** Milliseconds on a processor so far. */
+  async used(): Promise<number> {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
+
   /** Bytes of topics and payloads so far. */
   async seen(): Promise<number> {
     return seen;

@@ -17,7 +17,7 @@ const entry = join(root, 'dist', 'drivers', 'cli', 'mesh.js');
  * The packages that a short command waits for, with all that they need themselves. The others read files beside
  * their own code, are not written as modules have to be, or are for a daemon, which starts once.
  */
-const INSIDE = /^(?:commander|mqtt|cborg|@noble\/hashes|@scure\/base)(?:\/|$)/;
+const INSIDE = /^(?:commander|mqtt|@noble\/hashes|@scure\/base)(?:\/|$)/;
 const isOurs = (importer) => !importer?.includes('/node_modules/');
 
 rmSync(out, { recursive: true, force: true });

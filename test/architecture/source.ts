@@ -6,7 +6,7 @@ export const LAYERS = ['entities', 'usecases', 'adapters', 'drivers'] as const;
 export type Layer = (typeof LAYERS)[number];
 
 /** Pure packages that run on any engine; each has its reason in docs/decisions/0001-packages.md. */
-export const NEUTRAL_PACKAGES = ['cborg', '@noble/hashes', '@scure/base'];
+export const NEUTRAL_PACKAGES = ['@noble/hashes', '@scure/base'];
 
 export interface SourceFile {
   readonly layer: Layer;

@@ -38,6 +38,8 @@ export interface Mosquitto {
   readonly port: number;
   readonly tlsPort: number;
   readonly webSocketPort: number;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** As the power cut does. */
   kill(): Promise<void>;
   restart(): Promise<void>;
@@ -85,6 +87,9 @@ export async function startMosquitto(settings: MosquittoSettings = {}): Promise<
     port,
     tlsPort,
     webSocketPort,
+    get pid() {
+      return child?.pid ?? 0;
+    },
     kill: () => end('SIGKILL'),
     async restart() {
       await end('SIGTERM');

@@ -1,3 +1,4 @@
+import * as library from 'cborg';
 import fc, { type Arbitrary } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Caps, decode, encode, type Value } from '../../../src/entities/wire/cbor.ts';
@@ -21,6 +22,26 @@ const { value: anyValue } = fc.letrec<{ value: Value }>((tie) => ({
   ),
 }));
 
+/** What it makes of the bytes, where they are exactly what it would write, and a kind of value that we know. */
+function readByLibrary(bytes: Uint8Array): Value | undefined {
+  try {
+    const value: Value = library.decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    const again = library.encode(value, library.rfc8949EncodeOptions);
+    if (again.length !== bytes.length || again.some((byte, i) => byte !== bytes[i])) return undefined;
+    return isOurs(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isOurs(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value > -Number.MAX_SAFE_INTEGER;
+  if (Array.isArray(value)) return value.every(isOurs);
+  if (value instanceof Uint8Array || value === null) return true;
+  if (typeof value === 'object') return Object.values(value).every(isOurs);
+  return typeof value === 'string' || typeof value === 'boolean';
+}
+
 describe('CBOR', () => {
   it('comes out as it went in', () => {
     fc.assert(
@@ -38,6 +59,57 @@ describe('CBOR', () => {
       }),
       { numRuns: 20_000 },
     );
+  });
+
+  it('writes what a library writes by the same rules', () => {
+    fc.assert(
+      fc.property(anyValue, (value) => {
+        expect(encode(value)).toEqual(new Uint8Array(library.encode(value, library.rfc8949EncodeOptions)));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('takes what a library reads, and writes again as it was, and nothing else', () => {
+    const few = fc.uint8Array({ maxLength: 10 });
+    const damaged = fc.tuple(anyValue, fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
+      const bytes = encode(value);
+      bytes[at % bytes.length] = byte;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(few, damaged), (bytes) => {
+        const decoded = decode(bytes, wide);
+        expect('ok' in decoded ? decoded.ok : undefined).toEqual(readByLibrary(bytes));
+      }),
+      { numRuns: 30_000 },
+    );
+  });
+
+  it('refuses a map that names a key twice, or in another order than its own', () => {
+    const entries = [
+      [txt('a'), num(1)],
+      [txt('a'), num(2)],
+    ];
+    expect(decode(map(...(entries as [Uint8Array, Uint8Array][])), wide)).toEqual({
+      refused: 'cbor-malformed',
+    });
+    const turned = map([txt('b'), num(1)], [txt('a'), num(2)]);
+    expect(decode(turned, wide)).toEqual({ refused: 'cbor-malformed' });
+    expect(decode(map([txt('aa'), num(1)], [txt('b'), num(2)]), wide)).toEqual({ refused: 'cbor-malformed' });
+  });
+
+  it('hands out a copy of what is short, and a view of what is long', () => {
+    const bytes = encode([new Uint8Array(64), new Uint8Array(65)]);
+    const decoded = decode(bytes, wide);
+    if ('refused' in decoded) throw new Error(decoded.refused);
+    const [short, long] = decoded.ok as readonly Uint8Array[];
+    expect(short?.buffer.byteLength).toBe(64);
+    expect(long?.buffer).toBe(bytes.buffer);
+  });
+
+  it('has no fractions', () => {
+    expect(() => encode(1.5)).toThrow('whole');
   });
 
   it('puts shorter map keys first, then by their bytes', () => {
