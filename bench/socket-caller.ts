@@ -1,6 +1,7 @@
 /** A program that hands messages to a daemon over its socket, as fast as it takes them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createRpcClient, type RpcClient } from '../src/adapters/rpc/client.ts';
+import { isObject } from '../src/adapters/rpc/protocol.ts';
 import { connectSocket } from '../src/drivers/node/local-socket.ts';
 import { nodeRandomness } from '../src/drivers/node/randomness.ts';
 
@@ -35,8 +36,8 @@ export const socketCaller = {
   /** Resolves when nothing waits at this device any more. */
   async delivered(): Promise<void> {
     for (;;) {
-      const waiting = await client?.call('outbox');
-      if (Array.isArray(waiting) && waiting.length === 0) return;
+      const status = await client?.call('status');
+      if (isObject(status) && status.outbox === 0) return;
       await pause(LOOK);
     }
   },

@@ -369,6 +369,10 @@ export const explanations = {
     'the store cannot be written: {detail}',
     'check the disk; nothing that was confirmed is lost',
   ),
+  'store-unreadable': store(
+    'the store cannot be read just now: {detail}',
+    'close other programs or allow more open files, and start again; nothing is lost',
+  ),
   'store-full': store(
     'the disk with the store is full',
     'free some space and start again; nothing that was confirmed is lost',

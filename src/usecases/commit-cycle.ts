@@ -142,7 +142,8 @@ export function createCommitCycle({ keystore, clock, prepare, fatal }: CommitCyc
       }
     },
     settled() {
-      if (stopped || (!running && changes.size === 0 && effects.length === 0)) return Promise.resolve();
+      const idle = !running && moment === undefined && changes.size === 0 && effects.length === 0;
+      if (stopped || idle) return Promise.resolve();
       start();
       return new Promise((resolve) => {
         waiting.push(resolve);

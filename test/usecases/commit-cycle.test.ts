@@ -199,6 +199,21 @@ describe('the commit cycle', () => {
     expect(trace).toEqual(['shown']);
   });
 
+  it('is settled only when what could wait is prepared, though nothing was noted yet', async () => {
+    const { cycle, set, trace, end } = bench(() => {
+      if (trace.length === 0) set('prepared');
+    });
+    cycle.unhurried(() => {
+      cycle.wake();
+      return 'can-wait';
+    });
+    const waiting = cycle.settled();
+    await turn();
+    await end();
+    await waiting;
+    expect(trace).toEqual(['commit prepared']);
+  });
+
   it('leaves what could wait unwritten when it is stopped', async () => {
     const { cycle, clock, set, trace } = bench();
     cycle.unhurried(() => {

@@ -15,6 +15,7 @@ import { AnchorKeeper } from './anchor-keeper.ts';
 import { genesis } from './commit-chain.ts';
 import { CommitGroup } from './commit-group.ts';
 import { CommitWriter, type StagedChange } from './commit-writer.ts';
+import { Undecodable } from './compact-bytes.ts';
 import { Directory } from './directory.ts';
 import { readHistory } from './history.ts';
 import type { AnchorFile, KeyValue } from './key-value.ts';
@@ -146,14 +147,14 @@ class SealedKeystore implements Keystore {
       if (current !== undefined && written !== undefined) {
         // The database may hold the old value or the new one by now; what counts is decided with the write.
         await current.done;
-        return written.value === undefined ? undefined : decodeValue(written.value);
+        return written.value === undefined ? undefined : decoded(kind, written.value);
       }
       const origin = this.#writer.directory.find(kind, key);
       if (origin === undefined) return undefined;
       const name = this.#seal.recordName(kind, key);
       const sealed = await this.#parts.database.get(name);
       const bytes = sealed && (await this.#seal.open([{ name, origin, sealed }]))[0];
-      if (bytes !== undefined) return decodeValue(bytes);
+      if (bytes !== undefined) return decoded(kind, bytes);
       const overtaken =
         this.#current?.find(kind, key) !== undefined ||
         this.#writer.directory.find(kind, key)?.number !== origin.number;
@@ -273,6 +274,16 @@ class SealedKeystore implements Keystore {
     );
     await this.#writer.write(changes, this.#anchor.reached, this.#checkpointBytes);
     this.#anchor.later();
+  }
+}
+
+/** Only a program with other ideas of a record writes what this one cannot read, and still seals it rightly. */
+function decoded(kind: string, bytes: Uint8Array): unknown {
+  try {
+    return decodeValue(bytes);
+  } catch (error) {
+    if (!(error instanceof Undecodable)) throw error;
+    throw new MeshError('store-damaged', { detail: `a record of kind ${kind} is not one` }, error);
   }
 }
 

@@ -41,7 +41,7 @@ export interface ServerLimits {
 
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   lineBytes: MOST_LINE_BYTES,
-  unreadBytes: 4 * 1024 * 1024,
+  unreadBytes: 16 * 1024 * 1024,
   requests: 256,
   clients: 256,
   farewell: 1000,

@@ -6,6 +6,7 @@ import { createRpcServer } from '../../adapters/rpc/server.ts';
 import { nodeClock } from '../node/clock.ts';
 import { homeAt, wipeHome } from '../node/home.ts';
 import { serveSocket } from '../node/local-socket.ts';
+import { keepHeapSmall } from '../node/small-heap.ts';
 import { type ComposeOptions, composeDevice, type RunningDevice } from './compose.ts';
 
 export interface Host {
@@ -35,6 +36,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const handedOver = new Promise<void>((resolve) => {
     give = resolve;
   });
+  if (options.host === 'daemon') keepHeapSmall();
   let unwanted = false;
   const device = await composeDevice({
     ...options,

@@ -100,6 +100,9 @@ function translated(error: unknown, activity: Activity): MeshError {
   if (code === 'LEVEL_LOCKED') return new MeshError('store-in-use', {}, error);
   if (/No space left on device|Disk quota exceeded/.test(message))
     return new MeshError('store-full', {}, error);
+  // It says nothing about the disk.
+  if (/Too many open files/.test(message))
+    return new MeshError('store-unreadable', { detail: message }, error);
   if (code === 'LEVEL_CORRUPTION' || activity === 'reading') {
     return new MeshError('store-damaged', { detail: message }, error);
   }

@@ -8,6 +8,8 @@ import { errorCode } from '../node/durable-file.ts';
 import type { Place } from './bulk-place.ts';
 
 const KEPT_OPEN = 8;
+/** They say nothing about the disk. */
+const SHORTAGES = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
 interface OpenSegment {
   readonly file: Promise<FileHandle>;
@@ -23,7 +25,7 @@ export class SegmentReader {
     this.#pathOf = pathOf;
   }
 
-  /** The bytes, or `undefined` where the file is missing or ends before them. Throws `store-damaged`. */
+  /** The bytes, or `undefined` where the file is missing or ends before them. Throws `store-damaged` and `store-unreadable`. */
   async read({ segment, offset, length }: Place): Promise<Uint8Array | undefined> {
     const opened = this.#borrow(segment);
     try {
@@ -33,7 +35,8 @@ export class SegmentReader {
     } catch (error) {
       const code = errorCode(error);
       if (code === 'ENOENT') return undefined;
-      throw new MeshError('store-damaged', { detail: `segment ${segment} cannot be read (${code})` }, error);
+      const why = SHORTAGES.includes(code ?? '') ? 'store-unreadable' : 'store-damaged';
+      throw new MeshError(why, { detail: `segment ${segment} cannot be read (${code})` }, error);
     } finally {
       await this.#giveBack(opened);
     }

@@ -29,6 +29,7 @@ export interface Caps {
 export type CborRefusal = 'cbor-malformed' | 'cbor-too-large' | 'cbor-too-deep';
 
 const Major = { positive: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, simple: 7 } as const;
+const BYTE_ORDER_MARK = 0xfeff;
 const Simple = { false: 20, true: 21, null: 22 } as const;
 /**
  * Byte strings up to this length (ids, keys, hashes, signatures) are copied, because they may be kept for long and would
@@ -206,7 +207,8 @@ function take(from: Source, length: number): Uint8Array {
 
 function readText(bytes: Uint8Array): string {
   const text = fromUtf8(bytes);
-  if (text === undefined) throw malformed;
+  // Many decoders swallow a mark at the beginning, and would have read another text.
+  if (text === undefined || text.charCodeAt(0) === BYTE_ORDER_MARK) throw malformed;
   return text;
 }
 

@@ -153,7 +153,7 @@ export function createAccepting(
   /** Drawn for many at a time: a call of the platform costs more than the rest of taking on a message. */
   function nextId(): Uint8Array {
     if (drawn.length === 0) drawn = office.randomness(MESSAGE_ID_BYTES * IDS_AT_A_TIME);
-    const id = drawn.subarray(0, MESSAGE_ID_BYTES);
+    const id = new Uint8Array(drawn.subarray(0, MESSAGE_ID_BYTES));
     drawn = drawn.subarray(MESSAGE_ID_BYTES);
     return id;
   }

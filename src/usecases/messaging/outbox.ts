@@ -20,6 +20,7 @@ import {
 import type { Circle } from '../../entities/roster/circle.ts';
 import { type AckItem, STREAM_ID_BYTES } from '../../entities/wire/items.ts';
 import type { DeliveryEnd, LotRecord } from '../ports/records.ts';
+import { together } from './copies.ts';
 import { endedKey } from './ended.ts';
 import { createGoods } from './goods.ts';
 import type { GroupSending } from './group-sending.ts';
@@ -262,7 +263,7 @@ export function createOutbox(office: Office, groups: OutboxGroups): Outbox {
         peer.outgoing = { ...stream, next: after };
         pairChanged(office, peer);
       }
-      const payloads = drafts.map((draft) => draft.payload);
+      const payloads = together(drafts.map((draft) => draft.payload));
       adopt(lot);
       goods.keep(lot, payloads);
       lotChanged(lot);

@@ -63,6 +63,7 @@ describe('the Level driver', () => {
     ['IO error: db/000005.log: No space left on device', 'LEVEL_IO_ERROR', 'store-full'],
     ['IO error: db/000005.log: Input/output error', 'LEVEL_IO_ERROR', 'store-write-failed'],
     ['Corruption: block checksum mismatch', 'LEVEL_CORRUPTION', 'store-damaged'],
+    ['IO error: db/000007.ldb: Too many open files', 'LEVEL_IO_ERROR', 'store-unreadable'],
   ])('translates a failed write: %s', async (message, code, expected) => {
     const failing = new ForgetfulLevel();
     failing.batch = async () => {

@@ -99,6 +99,13 @@ describe('CBOR', () => {
     expect(decode(map([txt('aa'), num(1)], [txt('b'), num(2)]), wide)).toEqual({ refused: 'cbor-malformed' });
   });
 
+  it('refuses a text that begins with a byte order mark, which other decoders swallow', () => {
+    for (const value of ['\uFEFF', '\uFEFFtext', ['\uFEFFtext'], { '\uFEFFkey': 1 }]) {
+      expect(decode(encode(value as Value), wide)).toEqual({ refused: 'cbor-malformed' });
+    }
+    expect(decode(encode('text\uFEFF'), wide)).toEqual({ ok: 'text\uFEFF' });
+  });
+
   it('hands out a copy of what is short, and a view of what is long', () => {
     const bytes = encode([new Uint8Array(64), new Uint8Array(65)]);
     const decoded = decode(bytes, wide);
