@@ -36,6 +36,9 @@ export async function openLevel(path: string, { create }: { readonly create: boo
     errorIfExists: create,
     // What is sealed does not get smaller.
     compression: false,
+    // A record is read once or twice, soon after it was written: what the system caches is enough.
+    cacheSize: 1024 * 1024,
+    writeBufferSize: 2 * 1024 * 1024,
   });
   try {
     await level.open();
