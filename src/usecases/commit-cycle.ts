@@ -46,7 +46,7 @@ export interface CommitCycleParts {
 }
 
 /** Milliseconds. */
-const MOMENT = 5;
+const MOMENT = 2;
 
 export function createCommitCycle({ keystore, clock, prepare, fatal }: CommitCycleParts): CommitCycle {
   let changes = new Map<string, () => Change>();

@@ -131,7 +131,7 @@ describe('the commit cycle', () => {
       return 'can-wait';
     });
     await turn();
-    expect(clock.untilNext()).toBe(5);
+    expect(clock.untilNext()).toBe(2);
     expect(trace).toEqual([]);
     clock.step();
     await turn();
