@@ -4,6 +4,7 @@ import type { JsonObject } from '../../../src/adapters/rpc/protocol.ts';
 import {
   type Caller,
   createRpcServer,
+  DEFAULT_SERVER_LIMITS,
   type MethodTable,
   type ServerLimits,
 } from '../../../src/adapters/rpc/server.ts';
@@ -11,6 +12,8 @@ import { MeshError } from '../../../src/entities/errors.ts';
 import { fromUtf8, utf8 } from '../../../src/entities/text.ts';
 import { connectedChannels, type LooseChannel } from '../../support/connected-channels.ts';
 import { HandClock } from '../../support/keystore.ts';
+
+const { requests, unreadBytes } = DEFAULT_SERVER_LIMITS;
 
 interface Rig {
   readonly channel: LooseChannel;
@@ -171,10 +174,26 @@ test('a client that reads late enough finds out why it was dropped', async () =>
   const client = createRpcClient(channel);
   await client.call('subscribe');
   channel.pause();
-  for (let i = 0; i < 5; i++) caller?.notify('news', { text: 'x'.repeat(1_000_000) });
+  const text = 'x'.repeat(1_000_000);
+  for (let sent = 0; sent <= unreadBytes; sent += text.length) caller?.notify('news', { text });
   channel.resume();
   expect(await client.ended).toMatchObject({ code: 'rpc-slow-client' });
   server.stop();
+});
+
+test('a client that could not read yet is not slow: all answers of one turn reach it, each as long as they come', async () => {
+  const { channel, say, answers } = rig({
+    async list() {
+      // A message to everybody in a large mesh is answered with all of them.
+      return 'x'.repeat(50_000);
+    },
+  });
+  channel.pause();
+  for (let i = 0; i < requests; i++) say(request(i, 'list'));
+  await turns();
+  channel.resume();
+  await turns();
+  expect(codes(answers)).toEqual(Array.from({ length: requests }, () => undefined));
 });
 
 test('a client is not read from while it has too many requests under way', async () => {
